@@ -1,0 +1,43 @@
+"""What can be segmented: structures, their names, groups, codes and colours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vista3d.anatomy.lookup import (
+    by_id,
+    dataset_ids,
+    everything,
+    find,
+    groups,
+    mirror,
+    resolve,
+    search,
+)
+from vista3d.anatomy.table import CodedConcept, Structure, structures
+
+STRUCTURES: Mapping[int, Structure]
+"""All structures by id; read from the CSV on first use."""
+
+__all__ = [
+    "STRUCTURES",
+    "CodedConcept",
+    "Structure",
+    "by_id",
+    "dataset_ids",
+    "everything",
+    "find",
+    "groups",
+    "mirror",
+    "resolve",
+    "search",
+    "structures",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "STRUCTURES":
+        return structures()
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -1,0 +1,154 @@
+"""From what people type to global class ids."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Iterable, Mapping
+
+from vista3d.anatomy.table import Structure, structures
+from vista3d.errors import UnknownClassError
+
+_EVERYTHING = "everything"
+
+
+def _key(text: str) -> str:
+    """Case, underscores, dashes and repeated spaces do not matter."""
+    return " ".join(text.lower().replace("_", " ").replace("-", " ").split())
+
+
+@functools.cache
+def _names() -> dict[str, int]:
+    """Every name and alias -> id; a name of the table beats an alias."""
+    names: dict[str, int] = {}
+    for structure in structures().values():
+        for alias in structure.aliases:
+            names.setdefault(_key(alias), structure.id)
+    for structure in structures().values():
+        names[_key(structure.name)] = structure.id
+    return names
+
+
+@functools.cache
+def groups() -> dict[str, tuple[int, ...]]:
+    """Group name -> promptable ids of the CT model in it (superclasses and untrained left out)."""
+    members: dict[str, list[int]] = {}
+    for structure in structures().values():
+        if structure.source == "CT" and structure.trained and not structure.parts:
+            members.setdefault(structure.group, []).append(structure.id)
+    return {group: tuple(ids) for group, ids in members.items()}
+
+
+@functools.cache
+def _collections() -> dict[str, tuple[int, ...]]:
+    """What one word stands for: superclasses first, then groups, singular and plural."""
+    found: dict[str, tuple[int, ...]] = {}
+    for group, ids in groups().items():
+        found[_key(group)] = ids
+    for structure in structures().values():
+        if structure.parts:
+            found[_key(structure.name)] = structure.parts
+    # "vertebrae" and "ribs" are groups; people also type the singular and the plural of others.
+    for singular, plural in (
+        ("rib", "ribs"), ("vertebra", "vertebrae"), ("kidney", "kidneys"), ("lung", "lungs"),
+        ("bone", "bones"), ("muscle", "muscles"), ("vessel", "vessels"),
+    ):  # fmt: skip
+        for one, other in ((singular, plural), (plural, singular)):
+            if one in found:
+                found.setdefault(other, found[one])
+    return found
+
+
+def by_id(class_id: int) -> Structure:
+    """The structure of a global id.
+
+    Raises:
+        UnknownClassError: no such id.
+    """
+    try:
+        return structures()[class_id]
+    except KeyError:
+        msg = f"class id {class_id} does not exist: ids are 1..{max(structures())}"
+        raise UnknownClassError(msg) from None
+
+
+def find(query: str | int) -> tuple[Structure, ...]:
+    """What a prompt means: an id, a name, an alias, a superclass or a group.
+
+    Raises:
+        UnknownClassError: nothing of that name; the message suggests the nearest ones.
+    """
+    if isinstance(query, int) or query.strip().isdigit():
+        structure = by_id(int(query))
+        return tuple(by_id(i) for i in structure.parts) or (structure,)
+    key = _key(query)
+    if key in _collections():
+        return tuple(by_id(i) for i in _collections()[key])
+    if key in _names():
+        return (by_id(_names()[key]),)
+    known = [*_names(), *_collections()]
+    near = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
+    hint = f"did you mean {', '.join(near)}?" if near else "see `vista3d classes`"
+    msg = f"unknown class {query!r}: {hint}"
+    raise UnknownClassError(msg)
+
+
+def resolve(classes: Iterable[str | int] | str | int) -> tuple[int, ...]:
+    """Prompts -> global ids, groups and superclasses expanded, each id once, order kept.
+
+    Raises:
+        UnknownClassError: an unknown name, or a class that no model was ever trained on.
+    """
+    prompts = [classes] if isinstance(classes, str | int) else list(classes)
+    ids: dict[int, None] = {}
+    for prompt in prompts:
+        if isinstance(prompt, str) and _key(prompt) == _EVERYTHING:
+            ids.update(dict.fromkeys(everything()))
+            continue
+        for structure in find(prompt):
+            if not structure.trained:
+                msg = (
+                    f"class {structure.name!r} (id {structure.id}) is named in the label "
+                    "dictionary but was never trained: leave it out"
+                )
+                raise UnknownClassError(msg)
+            ids[structure.id] = None
+    return tuple(ids)
+
+
+def everything() -> tuple[int, ...]:
+    """The 117 ids of the "everything" prompt, ascending (facts 2.3)."""
+    return tuple(s.id for s in structures().values() if s.everything)
+
+
+def search(text: str) -> list[Structure]:
+    """Structures whose name, alias, group or id contains `text`; for browsing, never raises."""
+    key = _key(text)
+    return [
+        s
+        for s in structures().values()
+        if key == str(s.id) or any(key in _key(t) for t in (s.name, s.group, *s.aliases))
+    ]
+
+
+@functools.cache
+def mirror(class_id: int) -> int:
+    """The same structure on the other side, or itself where it has no partner."""
+    structure = by_id(class_id)
+    if not structure.laterality:
+        return class_id
+    other = {"left": "right", "right": "left"}[structure.laterality]
+    partner = " ".join(
+        other if word == structure.laterality else word for word in structure.name.split()
+    )
+    return _names().get(_key(partner), class_id)
+
+
+def dataset_ids(labels: Mapping[str, int]) -> dict[int, int]:
+    """Local label values -> global ids by name; names that mean no single structure are left out.
+
+    Args:
+        labels: name -> local value, as in nnU-Net's `dataset.json`.
+    """
+    names = _names()
+    return {value: names[_key(name)] for name, value in labels.items() if _key(name) in names}

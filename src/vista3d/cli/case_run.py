@@ -1,0 +1,227 @@
+"""One case from its file to its results, and its report whatever happens on the way."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vista3d.cli.cases import Case
+from vista3d.cli.outputs import Outputs, check_writable, write_outputs
+from vista3d.cli.resume import finished_report, identity
+from vista3d.cli.settings import CaseResult, Listener, Settings
+from vista3d.errors import (
+    CancelledError,
+    GeometryError,
+    InputError,
+    MemoryBudgetError,
+    UsageError,
+    WeightsError,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from vista3d.inference import Model, Progress, Segmentation
+    from vista3d.results import StructureStatistics
+    from vista3d.volume import Volume
+
+log = logging.getLogger(__name__)
+
+SHARES = {"preparing": (0.0, 0.05), "segmenting": (0.05, 0.75), "labelling": (0.75, 0.95)}
+"""Where the steps of inference begin and end in a case: shares of the time of a torso with mini on
+two cores. They only smooth the bar."""
+MEASURING, WRITING = 0.95, 0.97
+SAME_GRID_MM = 0.1
+"""A truth whose corner voxels lie within this distance of the scan's is on its grid."""
+
+
+class CaseRun:
+    """A case in progress: what is known of it so far, which its report needs if it fails."""
+
+    def __init__(
+        self,
+        case: Case,
+        outputs: Outputs,
+        settings: Settings,
+        listener: Listener,
+        cancel: threading.Event,
+    ) -> None:
+        self.case, self.outputs, self.settings = case, outputs, settings
+        self._listener, self._cancel = listener, cancel
+        self._started = time.monotonic()
+        self._source: dict[str, Any] = {"name": case.path.name}
+        self._volume: Volume | None = None
+        # What "everything" means is known when the model has said so.
+        self._classes = () if settings.classes == "everything" else settings.classes
+        self._run: dict[str, Any] = {}
+        self._warnings: list[str] = []
+        self._written: list[Path] = []
+        self._rows: list[StructureStatistics] = []
+        self._dice: dict[int, float | None] = {}
+
+    def execute(self, model: Callable[[], Model], former: Path | None) -> CaseResult:
+        """Do the case; every failure of its own becomes part of the result.
+
+        Args:
+            model: gives the loaded model; called when the scan has been read and found good.
+            former: report of a whole former run, besides the report of the case.
+
+        Raises:
+            WeightsError: no case can succeed without a model.
+            UsageError: the model refuses what was asked, of this case and of any other.
+        """
+        try:
+            self._check_cancelled()
+            skipped = self._finished_before(former)
+            if skipped is not None:
+                return CaseResult(self.case, "skipped", self._seconds(), skipped)
+            self._segment(model)
+        except (WeightsError, UsageError):
+            raise
+        except MemoryError as error:
+            msg = f"not enough memory for '{self.case.path.name}': close other programs"
+            known = MemoryBudgetError(msg)
+            known.__cause__ = error
+            return self._close(known)
+        except (Exception, KeyboardInterrupt) as error:
+            log.debug("case %s ended with an error", self.case.name, exc_info=True)
+            return self._close(error)
+        return self._close(None)
+
+    def _finished_before(self, former: Path | None) -> dict[str, Any] | None:
+        """The former report of this case, when it need not be done again."""
+        from vista3d.results import describe_source
+
+        self._listener.step("reading")
+        try:
+            self._source = describe_source(self.case.path)
+        except OSError as error:
+            msg = f"'{self.case.path.name}' cannot be read: {error.strerror or error}"
+            raise InputError(msg) from error
+        if not self.settings.resume:
+            return None
+        wanted = identity({"input": self._source, "settings": self.settings.document()})
+        places = (self.outputs.report, former)
+        return finished_report(places, self.case.name, self.outputs, wanted)
+
+    def _segment(self, model: Callable[[], Model]) -> None:
+        from vista3d import results
+        from vista3d.volume import check_ct, read
+
+        volume = check_ct(read(self.case.path))
+        self._volume, self._warnings = volume, list(volume.meta.warnings)
+        check_writable(self.outputs, volume)
+        truth = None if self.settings.truth is None else read_truth(self.settings.truth, volume)
+        segmentation = model().segment(
+            volume,
+            classes=self.settings.classes,
+            preset=self.settings.preset,
+            progress=self._heard,
+            cancel=self._cancel,
+        )
+        self._take_run(segmentation)
+        labels, ids = segmentation.labels, segmentation.classes
+        self._check_cancelled()
+        self._listener.step("measuring", MEASURING)
+        spread = results.profile_labels(labels, volume.array)
+        self._rows = results.statistics(labels, volume, ids, profile=spread)
+        if truth is not None:
+            self._dice = results.dice(labels, truth, ids)
+        self._written = write_outputs(
+            self.outputs,
+            self.case.name,
+            labels,
+            volume,
+            ids,
+            self._rows,
+            spread,
+            before=self._before_writing,
+        )
+
+    def _heard(self, progress: Progress) -> None:
+        first, last = SHARES.get(progress.step, (0.0, 1.0))
+        self._listener.step(progress.step, first + (last - first) * progress.fraction)
+
+    def _before_writing(self, what: str) -> None:
+        self._check_cancelled()
+        self._listener.step(f"writing {what}", WRITING)
+
+    def _take_run(self, segmentation: Segmentation) -> None:
+        self._classes = segmentation.classes
+        self._run = dict(segmentation.run)
+        for warning in self._run.pop("warnings", ()):
+            if warning not in self._warnings:
+                self._warnings.append(warning)
+
+    def _check_cancelled(self) -> None:
+        if self._cancel.is_set():
+            msg = f"cancelled at '{self.case.name}'"
+            raise CancelledError(msg)
+
+    def _close(self, error: BaseException | None) -> CaseResult:
+        """Write the report of the case, where it has one, and sum up."""
+        from vista3d import results
+
+        report = results.case_report(
+            case=self.case.name,
+            source=self._source,
+            classes=self._classes,
+            settings=self.settings.document(),
+            geometry=None if self._volume is None else self._volume.geometry,
+            run={**self._run, "seconds": round(self._seconds(), 3)},
+            warnings=self._warnings,
+            outputs=self._written if error is None else (),
+            rows=self._rows if error is None else (),
+            error=error,
+        )
+        if self._dice:
+            report["dice"] = {str(number): value for number, value in self._dice.items()}
+        if self.outputs.report is not None:
+            try:
+                results.write_report(self.outputs.report, report)
+            except OSError as trouble:
+                error = error or trouble
+        rows = self._rows if error is None else ()
+        state = report["state"] if error is None or report["error"] else "failed"
+        return CaseResult(
+            self.case, state, self._seconds(), report, rows, self._dice, error
+        )  # fmt: skip
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._started
+
+
+def read_truth(path: Path, volume: Volume) -> NDArray[np.integer]:
+    """A label map on the grid of the scan, in global class ids.
+
+    Raises:
+        InputError: unreadable, or its values are not whole numbers from 0 to 65535.
+        GeometryError: it lies on another grid.
+    """
+    from vista3d.volume import read
+
+    truth = read(path)
+    shape = truth.geometry.shape
+    corners = np.array([[0, 0, 0], [s - 1 for s in shape]], float)
+    same = shape == volume.geometry.shape and np.allclose(
+        truth.geometry.to_world(corners), volume.geometry.to_world(corners), atol=SAME_GRID_MM
+    )
+    if not same:
+        msg = (
+            f"the truth '{path.name}' {shape} is not on the grid of the scan "
+            f"{volume.geometry.shape}: shape and affine must agree"
+        )
+        raise GeometryError(msg)
+    values = truth.array
+    low, high = float(values.min()), float(values.max())
+    labels = values.astype(np.uint16) if low >= 0 and high <= 65535 else None
+    if labels is None or not np.array_equal(labels, values):
+        msg = f"the truth '{path.name}' is not a label map: its values run from {low} to {high}"
+        raise InputError(msg)
+    return labels

@@ -1,0 +1,117 @@
+"""Which scans a command line names: files, patterns, folders of images, DICOM folders, zips."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vista3d.errors import InputError, UsageError
+from vista3d.volume.nifti import stem
+
+IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip")
+DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
+OWN_ENDINGS = ("_seg.nii", "_seg.nii.gz", ".seg.nrrd")
+"""Outputs of this command (and of Slicer): in a folder they are results, not scans."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scan to segment: its name, used in the names of its outputs, and where it is."""
+
+    name: str
+    path: Path
+
+
+def find_cases(inputs: Sequence[str]) -> list[Case]:
+    """Resolve the inputs to cases, in the order given, without repeats.
+
+    A file is one case, and so is a folder of DICOM slices. A folder of images is a case per image;
+    a folder without images is a case per subfolder with DICOM slices. Patterns that the shell did
+    not expand are expanded here.
+
+    Raises:
+        InputError: something named does not exist, or holds no scan.
+        UsageError: two scans cannot be told apart by name and folder.
+    """
+    paths = [path for text in inputs for path in _expand(text)]
+    unique = list(dict.fromkeys(path.absolute() for path in paths))
+    return _name(unique)
+
+
+def is_image(path: Path) -> bool:
+    """A file whose name says that it is a volume or a zip of DICOM slices."""
+    return path.is_file() and path.name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def is_dicom(path: Path) -> bool:
+    """A file that looks like a DICOM slice, by suffix or by the DICM mark at byte 128."""
+    if not path.is_file() or path.name.startswith("."):
+        return False
+    if path.name.lower().endswith(DICOM_SUFFIXES):
+        return True
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def _expand(text: str) -> list[Path]:
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return _in_folder(path)
+    if path.exists():
+        return [path]
+    if glob.has_magic(text):
+        found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+        if found:
+            return [entry for match in found for entry in _expand(str(match))]
+        msg = f"no file matches the pattern '{text}'"
+        raise InputError(msg)
+    msg = f"'{text}' does not exist: check the path"
+    raise InputError(msg)
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    entries = sorted(folder.iterdir())
+    images = [path for path in entries if is_image(path) and not path.name.startswith(".")]
+    scans = [path for path in images if not path.name.lower().endswith(OWN_ENDINGS)]
+    if scans:
+        return scans
+    if any(is_dicom(path) for path in entries):
+        return [folder]
+    series = [path for path in entries if path.is_dir() and _holds_dicom(path)]
+    if series:
+        return series
+    endings = " ".join(IMAGE_SUFFIXES)
+    msg = f"the folder '{folder}' holds no scan: neither DICOM slices nor {endings}"
+    raise InputError(msg)
+
+
+def _holds_dicom(folder: Path) -> bool:
+    return any(is_dicom(path) for path in folder.rglob("*"))
+
+
+def _name(paths: Iterable[Path]) -> list[Case]:
+    """Case names from file names; a name that occurs twice gets its folder in front."""
+    listed = [(path, _case_name(path)) for path in paths]
+    counts = Counter(name for _, name in listed)
+    cases = [
+        Case(name if counts[name] == 1 else f"{path.parent.name}_{name}", path)
+        for path, name in listed
+    ]
+    names = Counter(case.name for case in cases)
+    for case in cases:
+        if names[case.name] > 1:
+            msg = (
+                f"several inputs are called '{case.name}', such as {case.path}: "
+                "segment them into different folders"
+            )
+            raise UsageError(msg)
+    return cases
+
+
+def _case_name(path: Path) -> str:
+    name = stem(path)
+    # nnU-Net numbers the channels of a case; CT is its only one.
+    return name.removesuffix("_0000") or name

@@ -1,0 +1,50 @@
+"""`vista3d phantom`: synthetic torso CTs with ground truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def phantom(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for the images.", show_default=False)
+    ],
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the first patient.")] = 0,
+    count: Annotated[
+        int, typer.Option("--count", min=1, help="Patients; seeds count up from --seed.")
+    ] = 1,
+    spacing: Annotated[
+        str, typer.Option("--spacing", help="Voxel size x,y,z in mm, or one number for all.")
+    ] = "2.5,2.5,3",
+    region: Annotated[
+        str, typer.Option("--region", help="torso, chest, abdomen or head-neck.")
+    ] = "torso",
+) -> None:
+    """Draw synthetic CT scans with known anatomy: image, label map and truth.
+
+    Writes phantom_SEED_ct.nii.gz (HU), phantom_SEED_labels.nii.gz (global class ids)
+    and phantom_SEED.json (patient, scan, volume of each structure).
+    """
+    from vista3d.phantom import make_phantom
+    from vista3d.phantom.files import write_phantom
+
+    size = _spacing(spacing)
+    for number in range(seed, seed + count):
+        volume, labels = make_phantom(number, spacing=size, fov=region)
+        for path in write_phantom(output, number, volume, labels, region):
+            typer.echo(str(path))
+
+
+def _spacing(text: str) -> tuple[float, float, float]:
+    from vista3d.errors import UsageError
+
+    try:
+        parts = [float(part) for part in text.replace("x", ",").split(",")]
+        x, y, z = parts * 3 if len(parts) == 1 else parts
+    except ValueError:
+        msg = f"--spacing {text!r} is not of the form 2.5,2.5,3 (mm)"
+        raise UsageError(msg) from None
+    return x, y, z

@@ -1,0 +1,200 @@
+"""`vista3d segment`: scans in, segmentations out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from vista3d.errors import UsageError
+
+if TYPE_CHECKING:
+    from vista3d.cli.cases import Case
+    from vista3d.cli.outputs import Outputs
+    from vista3d.cli.settings import CaseResult, Settings
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        show_default=False,
+        help="Scans: .nii .nii.gz .nrrd .mha .mhd files, patterns, folders of images, "
+        "DICOM folders or zips.",
+    ),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        "-o",
+        show_default=False,
+        help="Folder for the results, or for one scan a file: .nii .nii.gz .mha .nrrd.",
+    ),
+]
+Classes = Annotated[
+    str,
+    typer.Option(
+        "--classes",
+        "-c",
+        help="Names, groups or ids, separated by commas: 'liver,lung,5'. See 'vista3d classes'.",
+    ),
+]
+Weights = Annotated[
+    str, typer.Option("--model", "-m", help="mini, official, or the path of a checkpoint.")
+]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        "-f",
+        show_default=False,
+        help="nifti (default), per-class or seg.nrrd; repeatable.",
+    ),
+]
+Report = Annotated[
+    Path | None,
+    typer.Option("--report", show_default=False, help="JSON report of the whole run."),
+]
+Truth = Annotated[
+    Path | None,
+    typer.Option(
+        "--truth",
+        show_default=False,
+        help="Label map in global ids on the grid of the (one) scan: adds a Dice column.",
+    ),
+]
+
+
+def segment(
+    inputs: Inputs,
+    out: Out,
+    classes: Classes = "everything",
+    model: Weights = "mini",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    runtime: Annotated[
+        Literal["auto", "torch", "openvino"], typer.Option(help="What runs the network.")
+    ] = "auto",
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="Of the network's numbers.")
+    ] = "auto",
+    preset: Annotated[
+        Literal["default", "bundle", "paper"], typer.Option(help="Windows: overlap and blending.")
+    ] = "default",
+    formats: Formats = None,
+    statistics: Annotated[
+        bool, typer.Option("--statistics", "-s", help="Also write statistics as JSON and CSV.")
+    ] = False,
+    preview: Annotated[
+        bool, typer.Option("--preview", "-p", help="Also write a picture of three planes.")
+    ] = False,
+    report: Report = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Skip cases that a former run has finished.")
+    ] = False,
+    truth: Truth = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results that exist.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
+) -> None:
+    """Segment scans: results named <case>_seg.nii.gz, one model load for all of them."""
+    from vista3d.anatomy import resolve
+    from vista3d.cli.cases import find_cases
+    from vista3d.cli.outputs import choose_formats, is_file_name, plan, refuse_overwriting
+    from vista3d.cli.settings import Settings
+
+    # All that can be refused is refused before a scan is read or the model is loaded.
+    asked = [name.strip() for name in classes.split(",") if name.strip()]
+    if not asked:
+        msg = "--classes names no class: give names, groups or ids, or 'everything'"
+        raise UsageError(msg)
+    everything = [name.lower() for name in asked] == ["everything"]
+    ids = resolve(asked)
+    cases = find_cases(inputs)
+    if truth is not None and len(cases) > 1:
+        msg = f"--truth belongs to one scan, but there are {len(cases)}"
+        raise UsageError(msg)
+    if resume and is_file_name(out) and report is None:
+        msg = "--resume with a single output file needs --report FILE, where the last run left one"
+        raise UsageError(msg)
+    settings = Settings(
+        classes="everything" if everything else ids,
+        model=model,
+        weights=_weights(model),
+        device=device,
+        runtime=runtime,
+        precision=precision,
+        preset=preset,
+        formats=choose_formats(out, len(cases), formats or ()),
+        truth=truth,
+        resume=resume,
+    )
+    plans = [
+        plan(out, case.name, settings.formats, statistics=statistics, preview=preview)
+        for case in cases
+    ]
+    sources = [case.path for case in cases] + ([] if truth is None else [truth])
+    refuse_overwriting(plans, sources, allowed=overwrite or resume)
+    _run(list(zip(cases, plans, strict=True)), settings, report, quiet=quiet)
+
+
+def _weights(model: str) -> dict[str, Any]:
+    """Find the weights file, before anything slow, and describe it for the reports."""
+    from vista3d.network.weights import resolve
+    from vista3d.results import describe_source
+
+    return describe_source(resolve(model))
+
+
+def _run(
+    work: list[tuple[Case, Outputs]], settings: Settings, report: Path | None, *, quiet: bool
+) -> None:
+    """Run the batch, write the report of the run, show the table, raise what went wrong."""
+    from rich.console import Console
+
+    from vista3d.cli.batch import final_error, run_batch, run_report
+    from vista3d.cli.interrupt import cancel_on_interrupt
+    from vista3d.cli.progress import listen
+    from vista3d.results import write_report
+
+    def load() -> Any:
+        from vista3d import inference
+
+        return inference.load(
+            settings.model,
+            device=settings.device,
+            runtime=settings.runtime,
+            precision=settings.precision,
+        )
+
+    errors = Console(stderr=True)
+    with (
+        cancel_on_interrupt(lambda text: errors.print(text, highlight=False)) as cancel,
+        listen(errors, len(work), quiet=quiet) as listener,
+    ):
+        results = run_batch(work, settings, load, listener, cancel, former=report)
+    if report is not None:
+        write_report(report, run_report(results, len(work)))
+    if not quiet:
+        _show(results, len(work))
+    error = final_error(results, len(work))
+    if error is not None:
+        raise error
+
+
+def _show(results: list[CaseResult], total: int) -> None:
+    """The table: structures of a single case, or one line per case."""
+    from rich.console import Console
+
+    from vista3d.cli.tables import case_table, structure_table
+
+    console = Console()
+    if not console.is_terminal:
+        # A log has no width to wrap at; 80 columns would fold names.
+        console = Console(width=110)
+    for result in results if total == 1 else ():
+        if result.rows:
+            console.print(structure_table(result.rows, result.dice))
+    if total > 1:
+        console.print(case_table(results))

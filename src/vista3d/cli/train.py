@@ -1,0 +1,57 @@
+"""`vista3d train`: the automatic branch on partially labelled data sets."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Run folder; an existing run is resumed.")
+    ],
+    data: Annotated[
+        Path, typer.Option("--data", help="Folder of nnU-Net raw data sets (DatasetNNN_*).")
+    ] = Path("../shared/data"),
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Prepared volumes. Default: OUTPUT/prepared.")
+    ] = None,
+    phases: Annotated[
+        str, typer.Option("--phases", help="PATCHxSTEPS,... smallest patch first.")
+    ] = "64x3000,96x1200",
+    learning_rate: Annotated[float, typer.Option("--learning-rate")] = 1e-3,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")] = "cpu",
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", help="Stop after this time; run again to go on.")
+    ] = None,
+) -> None:
+    """Train a model from scratch and write OUTPUT/model.safetensors.
+
+    Killed or stopped runs continue from their last checkpoint with the same patches.
+    """
+    from vista3d.errors import UsageError
+    from vista3d.training.automatic import Run, TrainConfig, with_phases
+    from vista3d.training.corpus import SOURCES, read_source
+    from vista3d.training.export import export
+    from vista3d.training.prepared import prepare_case
+
+    try:
+        parsed = [tuple(int(n) for n in phase.split("x")) for phase in phases.split(",")]
+        config = with_phases(
+            TrainConfig(learning_rate=learning_rate, seed=seed), [(p, s) for p, s in parsed]
+        )
+    except ValueError:
+        msg = f"--phases {phases!r} is not of the form 64x3000,96x1200 (patch x steps)"
+        raise UsageError(msg) from None
+    until = None if minutes is None else time.time() + 60 * minutes
+    found = [case for source in SOURCES for case in read_source(data, source, "train")]
+    store = cache or output / "prepared"
+    cases = [prepare_case(case, config.spacing, store) for case in found]
+    run = Run(config, output, device)
+    run.fit(cases, until=until)
+    export(run, cases, output / "model.safetensors")
+    typer.echo(f"step {run.step} of {config.steps}: {output / 'model.safetensors'}")

@@ -1,0 +1,152 @@
+"""The user's object: load once, segment many."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from vista3d import anatomy
+from vista3d.errors import UsageError
+from vista3d.inference.automatic import Output, Progress, Segmentation, Watch, segment_volume
+from vista3d.inference.presets import preset as preset_by_name
+from vista3d.inference.runtimes import Runtime, choose_runtime
+from vista3d.network.checkpoint import load_checkpoint
+from vista3d.network.metadata import CheckpointMeta
+from vista3d.network.vista3d import Vista3D
+from vista3d.network.weights import resolve
+from vista3d.volume import Volume, check_ct, read
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A loaded network with its settings and the runtime it works on.
+
+    Attributes:
+        network: PyTorch network, eval mode.
+        meta: what its checkpoint says: grid, window, classes, licence, provenance.
+        runtime: where and how windows are computed.
+    """
+
+    network: Vista3D
+    meta: CheckpointMeta
+    runtime: Runtime
+
+    def segment(
+        self,
+        volume: Volume | np.ndarray | Path | str,
+        classes: str | int | Iterable[str | int] = "everything",
+        *,
+        affine: np.ndarray | None = None,
+        preset: str | None = None,
+        output: Output = "labels",
+        progress: Callable[[Progress], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Segmentation:
+        """Segment a CT automatically.
+
+        Args:
+            volume: a Volume, a file, or an array [i, j, k] in HU together with `affine`.
+            classes: names, ids, groups, or "everything": all that this model was trained on, or
+                for the published model the 117 of its own "everything".
+            affine: [4, 4] voxel -> RAS+ mm, for an array.
+            preset: "default", "bundle" or "paper" (see `presets`).
+            output: "labels", or also "probabilities" or overlapping "masks" per class.
+            progress: called with each step and its fraction.
+            cancel: set it to stop; CancelledError follows within a window.
+
+        Raises:
+            InputError, GeometryError: the scan cannot be segmented.
+            UnknownClassError: a class that does not exist or was never trained.
+            MemoryBudgetError: predicted not to fit; nothing was started.
+        """
+        scan = _as_volume(volume, affine)
+        ids, notes = self._classes(classes)
+        watch = Watch(progress, cancel)
+        chosen = preset_by_name(preset)
+        result = segment_volume(
+            self.network, self.runtime, self.meta, scan, ids, chosen, output, watch
+        )
+        about = {
+            "model": self.meta.name,
+            "runtime": self.runtime.name,
+            "device": self.runtime.device,
+            "precision": self.runtime.precision,
+            "preset": preset or "default",
+            "spacing": list(self.meta.spacing),
+            "window": list(self.meta.window),
+            "warnings": [*scan.meta.warnings, *notes],
+            "versions": _versions(),
+        }
+        return replace(result, run={**about, **result.run})
+
+    def _classes(
+        self, classes: str | int | Iterable[str | int]
+    ) -> tuple[tuple[int, ...], list[str]]:
+        """Expanded ids that this model was trained on, and a note about the others."""
+        trained = frozenset(self.meta.classes)
+        if isinstance(classes, str) and classes.lower() == "everything":
+            usual = anatomy.everything() if self.meta.name == "official" else self.meta.classes
+            return tuple(i for i in usual if i in trained), []
+        ids = anatomy.resolve(classes)
+        unknown = [anatomy.by_id(i).name for i in ids if i not in trained]
+        if len(unknown) == len(ids):
+            msg = (
+                f"model {self.meta.name!r} was not trained on {', '.join(unknown)}: choose from "
+                "`vista3d classes`, or another model"
+            )
+            raise UsageError(msg)
+        notes = [f"not trained on and left out: {', '.join(unknown)}"] if unknown else []
+        return tuple(i for i in ids if i in trained), notes
+
+
+def load(
+    model: str | Path = "mini",
+    *,
+    device: str = "auto",
+    runtime: str = "auto",
+    precision: str = "auto",
+) -> Model:
+    """Load a model.
+
+    Args:
+        model: "mini" (in the package), "official" (once downloaded), or a checkpoint file.
+        device: "auto", "cpu", "cuda", "cuda:N", "mps".
+        runtime: "auto", "torch", "openvino".
+        precision: "auto", "fp32", "bf16", "fp16".
+
+    Raises:
+        WeightsError: the weights are missing, damaged or refused.
+        UsageError: a device or runtime that is not there.
+    """
+    network, meta = load_checkpoint(resolve(model))
+    chosen = choose_runtime(
+        network, meta.window, device=device, runtime=runtime, precision=precision
+    )
+    log.info("%s on %s, %s, %s", meta.name, chosen.device, chosen.name, chosen.precision)
+    return Model(network, meta, chosen)
+
+
+def _as_volume(volume: Volume | np.ndarray | Path | str, affine: np.ndarray | None) -> Volume:
+    if isinstance(volume, Volume):
+        return check_ct(volume)
+    if isinstance(volume, np.ndarray):
+        if affine is None:
+            msg = "an array needs its affine [4, 4] (voxel -> RAS+ mm)"
+            raise UsageError(msg)
+        return Volume.from_array(volume, affine)
+    return check_ct(read(volume))
+
+
+def _versions() -> dict[str, str]:
+    import torch
+
+    from vista3d import __version__
+
+    return {"vista3d": __version__, "torch": torch.__version__, "numpy": np.__version__}

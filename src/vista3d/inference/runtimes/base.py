@@ -1,0 +1,28 @@
+"""What automatic inference asks of a runtime."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import numpy as np
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+class Runtime(Protocol):
+    """Runs the encoder, the auto decoder and the class head's mapping on one window."""
+
+    @property
+    def name(self) -> str:
+        """ "torch" or "openvino"."""
+
+    @property
+    def device(self) -> str:
+        """ "cpu", "cuda:0", "mps"."""
+
+    @property
+    def precision(self) -> Precision:
+        """Of the convolutions; features come back as float32."""
+
+    def features(self, window: np.ndarray) -> np.ndarray:
+        """[H, W, D] float32 in [0, 1] -> G [F, H, W, D] float32."""

@@ -1,0 +1,102 @@
+"""OpenVINO on CPUs (extra `cpu`): fused convolutions, native bf16 where the CPU has it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vista3d.inference.runtimes.base import Precision
+from vista3d.network.vista3d import Vista3D
+
+log = logging.getLogger(__name__)
+
+_TRACE = 32
+"""Side of the window the network is converted at, then reshaped: 96^3 took 67 s to convert."""
+
+
+class OpenVINORuntime:
+    """A converted copy of the auto path, cached on disk by the weights' own hash."""
+
+    name = "openvino"
+    device = "cpu"
+
+    def __init__(
+        self, network: Vista3D, window: tuple[int, int, int], precision: Precision
+    ) -> None:
+        import openvino as ov
+
+        self.precision = precision
+        core = ov.Core()
+        model = core.read_model(_converted(network))
+        model.reshape([1, 1, *window])
+        hint = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}[precision]
+        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint}
+        self._compiled = core.compile_model(model, "CPU", settings)
+
+    def features(self, window: np.ndarray) -> np.ndarray:
+        """[H, W, D] float32 in [0, 1] -> G [F, H, W, D] float32."""
+        x = np.ascontiguousarray(window, np.float32)[None, None]
+        return np.asarray(self._compiled(x)[0][0], np.float32)
+
+
+class _AutoPath(nn.Module):
+    def __init__(self, network: Vista3D) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network.auto_features(x)
+
+
+def cache_folder() -> Path:
+    """Where converted networks are kept: VISTA3D_HOME/openvino or the platform's cache."""
+    if home := os.environ.get("VISTA3D_HOME"):
+        return Path(home) / "openvino"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("vista3d") / "openvino"
+
+
+def _fingerprint(network: Vista3D) -> str:
+    """Hash of version and weights of the auto path; 0.1 s per 100 MB."""
+    import openvino as ov
+
+    digest = hashlib.sha256(f"{ov.__version__} {network.config}".encode())
+    for name, value in network.state_dict().items():
+        if not name.startswith(("point_head.", "image_encoder.up_layers.")):
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:20]
+
+
+def _converted(network: Vista3D) -> Path:
+    """The converted model's file; converted on first use, into place by one rename."""
+    import openvino as ov
+
+    place = cache_folder() / _fingerprint(network)
+    file = place / "auto.xml"
+    if file.is_file():
+        return file
+    log.info("converting the network for OpenVINO, once: %s", place)
+    partial = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
+    partial.mkdir(parents=True)
+    try:
+        example = torch.zeros(1, 1, _TRACE, _TRACE, _TRACE)
+        with torch.no_grad():
+            model = ov.convert_model(
+                _AutoPath(network), example_input=example, input=[("x", [1, 1, -1, -1, -1])]
+            )
+        ov.save_model(model, partial / "auto.xml", compress_to_fp16=False)
+        if not file.is_file():
+            partial.rename(place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return file

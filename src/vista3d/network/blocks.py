@@ -1,0 +1,66 @@
+"""The two residual blocks of the network: one for the backbone, one for the class head."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def conv3x3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv3d:
+    """3x3x3 convolution without bias that keeps (stride 1) or halves (stride 2) the size."""
+    return nn.Conv3d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False)
+
+
+class ResidualBlock(nn.Module):
+    """Pre-activation block: x + conv(relu(norm(conv(relu(norm(x)))))); instance norms, affine."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm1 = nn.InstanceNorm3d(width, affine=True)
+        self.conv1 = conv3x3x3(width, width)
+        self.norm2 = nn.InstanceNorm3d(width, affine=True)
+        self.conv2 = conv3x3x3(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[b, width, H, W, D] -> the same shape."""
+        y: Tensor = self.conv1(F.relu(self.norm1(x), inplace=True))
+        y = self.conv2(F.relu(self.norm2(y), inplace=True))
+        return y + x
+
+
+class _Convolution(nn.Module):
+    """Holds a convolution one name deeper, as the published keys have it (`conv1.conv.weight`)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = conv3x3x3(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.conv(x)
+        return out
+
+
+class _PlainLayer(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = _Convolution(width)
+        self.conv2 = _Convolution(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.leaky_relu(F.instance_norm(self.conv1(x)), 0.01, inplace=True)
+        y = F.instance_norm(self.conv2(y))
+        return F.leaky_relu(y + x, 0.01, inplace=not torch.is_grad_enabled())
+
+
+class PlainResidualBlock(nn.Module):
+    """Post-activation block of the class head: norms without affine, leaky ReLU 0.01."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layer = _PlainLayer(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[b, width, H, W, D] -> the same shape."""
+        out: Tensor = self.layer(x)
+        return out

@@ -1,0 +1,159 @@
+"""Three planes cut from a scan, turned to the radiological convention and cropped to the body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from vista3d.volume import Volume
+
+BODY_HU = -300.0
+"""Between lung (-850) or air and fat (-100)."""
+THIN_MM = 25.0
+"""Parts thinner than this on average are table, mattress or cable; an arm has 60 mm and more."""
+AIR_MM = 8.0
+"""Air kept around the patient."""
+_PAIRS = ("RL", "AP", "SI")
+_OTHER = dict(zip("RLAPSI", "LRPAIS", strict=True))
+# (fixed world axis, world axis down the rows, world axis along the columns, top, left):
+# the patient's right is on the left of the picture, the sagittal plane looks from the left side.
+_LAYOUTS = ((2, 1, 0, "A", "R"), (1, 2, 0, "S", "R"), (0, 2, 1, "S", "A"))
+# World axis -> (plane, picture axis) in which the body is looked for. The extent from top to
+# bottom is never cropped; the sagittal plane is left out, where the table is a thick bar.
+_LOOK = {0: ((0, 1), (1, 1)), 1: ((0, 0),), 2: ()}
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A slice ready to be drawn: row 0 is the top, column 0 the left side of the picture.
+
+    Attributes:
+        image: HU [rows, columns].
+        labels: class ids [rows, columns].
+        spacing: millimetres per row and per column.
+        letters: (left, right, top, bottom) side of the patient, such as ("R", "L", "A", "P").
+    """
+
+    image: NDArray[np.float32]
+    labels: NDArray[np.integer]
+    spacing: tuple[float, float]
+    letters: tuple[str, str, str, str]
+
+    @property
+    def millimetres(self) -> tuple[float, float]:
+        """Width and height of the slice in mm."""
+        rows, columns = self.image.shape
+        return columns * self.spacing[1], rows * self.spacing[0]
+
+
+def cut_planes(
+    labels: NDArray[np.integer],
+    volume: Volume,
+    at: tuple[int, int, int],
+    drawn: Iterable[int],
+) -> tuple[Plane, Plane, Plane]:
+    """The axial, coronal and sagittal plane through the voxel `at`.
+
+    Oblique scans are cut along their own axes, without resampling. Planes that share a world axis
+    are cropped alike along it, so that they line up at a common scale.
+
+    Args:
+        labels: class ids (i, j, k) on the grid of `volume`.
+        volume: the scan in HU.
+        at: voxel index (i, j, k) of the scan.
+        drawn: ids to keep; the others become background.
+    """
+    keep = np.zeros(int(labels.max(initial=0)) + 1, bool)
+    keep[list(drawn)] = True
+    orientation = volume.geometry.orientation
+    axes = [next(a for a in range(3) if orientation[a] in pair) for pair in _PAIRS]
+    whole = [_cut(labels, volume, at, axes, layout, keep) for layout in _LAYOUTS]
+    kept = [_extent(whole, world) for world in range(3)]
+    axial, coronal, sagittal = (
+        _crop(plane, kept[rows], kept[columns])
+        for plane, (_, rows, columns, _, _) in zip(whole, _LAYOUTS, strict=True)
+    )
+    return axial, coronal, sagittal
+
+
+def _cut(
+    labels: NDArray[np.integer],
+    volume: Volume,
+    at: tuple[int, int, int],
+    axes: list[int],
+    layout: tuple[int, int, int, str, str],
+    keep: NDArray[np.bool_],
+) -> Plane:
+    fixed, rows, columns, top, left = layout
+    index: list[int | slice] = [slice(None)] * 3
+    index[axes[fixed]] = at[axes[fixed]]
+    image = np.asarray(volume.array[tuple(index)], np.float32)
+    label = labels[tuple(index)]
+    label = np.where(keep[label], label, 0)
+    if axes[rows] > axes[columns]:
+        image, label = image.T, label.T
+    # An orientation letter names the side towards which the voxel index grows.
+    towards = volume.geometry.orientation
+    flip = tuple(
+        slice(None, None, -1 if towards[axes[world]] == side else 1)
+        for world, side in ((rows, top), (columns, left))
+    )
+    spacing = volume.geometry.spacing
+    size = (float(spacing[axes[rows]]), float(spacing[axes[columns]]))
+    return Plane(image[flip], label[flip], size, (left, _OTHER[left], top, _OTHER[top]))
+
+
+def _extent(planes: list[Plane], world: int) -> slice:
+    """What to keep along a world axis: body and labels of the planes that hold this axis."""
+    holders = [
+        (plane, (rows, columns).index(world))
+        for plane, (_, rows, columns, _, _) in zip(planes, _LAYOUTS, strict=True)
+        if world in (rows, columns)
+    ]
+    plane, axis = holders[0]
+    size, step = plane.image.shape[axis], plane.spacing[axis]
+    found = np.zeros(size, bool)
+    for number, picture_axis in _LOOK[world]:
+        found |= _body(planes[number]).any(axis=1 - picture_axis)
+    if not found.any():
+        return slice(0, size)
+    for plane, axis in holders:
+        found |= (plane.labels > 0).any(axis=1 - axis)
+    where = np.flatnonzero(found)
+    pad = round(AIR_MM / step)
+    return slice(max(0, int(where[0]) - pad), min(size, int(where[-1]) + 1 + pad))
+
+
+def _body(plane: Plane) -> NDArray[np.bool_]:
+    """The patient in a plane, arms included, without the table and cables."""
+    import cc3d
+
+    inside = np.ascontiguousarray(plane.image > BODY_HU)
+    parts = cc3d.connected_components(inside, connectivity=4)
+    found = cc3d.statistics(parts)
+    counts = found["voxel_counts"].astype(np.int64)
+    counts[0] = 0
+    if not counts.any():
+        return np.zeros(inside.shape, bool)
+    # Mean thickness: area over the longest side of the bounding box. cc3d gives no box for a
+    # background without a pixel.
+    longest = [
+        max((edge.stop - edge.start) * step for edge, step in zip(box, plane.spacing, strict=True))
+        if box
+        else np.inf
+        for box in found["bounding_boxes"]
+    ]
+    thickness = counts * plane.spacing[0] * plane.spacing[1] / np.array(longest)
+    solid = thickness >= THIN_MM
+    solid[counts.argmax()] = True
+    return np.asarray(solid[parts])
+
+
+def _crop(plane: Plane, rows: slice, columns: slice) -> Plane:
+    part = (rows, columns)
+    return Plane(plane.image[part], plane.labels[part], plane.spacing, plane.letters)

@@ -1,0 +1,184 @@
+"""Training patches: one random spatial map per patch, then scanner-like intensity changes.
+
+The torso has very few scans, so everything that keeps the anatomy true is varied: rotation,
+scaling, elastic deformation, left/right mirroring with class swap, field of view, contrast,
+noise, blur and slice thickness.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vista3d import anatomy
+from vista3d.training.prepared import Prepared
+from vista3d.training.synthesis import SKIN, perturb_structures, smooth_noise, synthesise
+
+AIR = -1024.0
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One training example.
+
+    Attributes:
+        hu: [H, W, D] float32 HU.
+        labels: [H, W, D] int64 global ids, 0 = background or unknown.
+        annotated: global ids whose extent `labels` states; others are unknown.
+    """
+
+    hu: Tensor
+    labels: Tensor
+    annotated: frozenset[int]
+
+
+def draw_patch(case: Prepared, size: int, rng: np.random.Generator) -> Patch:
+    """A random cube of `size` voxels from a prepared case, fully augmented."""
+    centre = _centre(case, size, rng)
+    coordinates = _coordinates(centre, size, rng)
+    tissue = _sample(case.labels, coordinates, nearest=True, outside=0).long()
+    mirror = rng.random() < 0.3
+    if case.image is None:
+        labels = torch.where(tissue > 1000, 0, tissue)
+        hu = synthesise(tissue, rng)
+    else:
+        labels = tissue
+        hu = _sample(case.image, coordinates, nearest=False, outside=AIR)
+        if rng.random() < 0.2:
+            hu = perturb_structures(hu, labels, rng)
+    annotated = case.annotated | case.absent
+    if mirror:
+        hu, labels = hu.flip(0), _mirror_table()[labels.flip(0)]
+        annotated = frozenset(int(_mirror_table()[i]) for i in annotated)
+    if rng.random() < 0.2:
+        hu, labels = _limit_field_of_view(hu, labels, rng)
+    return Patch(_scanner(hu, rng), labels, annotated)
+
+
+@functools.cache
+def _mirror_table() -> Tensor:
+    """Class id -> id after a left/right flip.
+
+    The right middle lobe has no partner: its mirror image, the lingula, is part of the left upper
+    lobe.
+    """
+    table = torch.arange(SKIN + 1)
+    for structure in anatomy.STRUCTURES.values():
+        table[structure.id] = anatomy.mirror(structure.id)
+    table[31] = 28
+    return table
+
+
+def _centre(case: Prepared, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Near a voxel of a random class (every class equally likely), or anywhere (10%).
+
+    The cube is pushed back inside the scan, up to a sixth of its size: air teaches little.
+    """
+    shape = np.array(case.labels.shape)
+    classes = sorted(set(case.locations) & case.annotated)
+    if not classes or rng.random() < 0.1:
+        centre = rng.uniform(0, shape - 1)
+    else:
+        voxels = case.locations[int(rng.choice(classes))]
+        centre = voxels[rng.integers(len(voxels))] + rng.uniform(-size / 4, size / 4, 3)
+    low = np.minimum(size / 3, (shape - 1) / 2)
+    return np.clip(centre, low, shape - 1 - low)
+
+
+def _coordinates(centre: np.ndarray, size: int, rng: np.random.Generator) -> Tensor:
+    """Source voxel coordinates [size, size, size, 3] of a rotated, scaled, bent cube."""
+    axis = torch.arange(size, dtype=torch.float32) - (size - 1) / 2
+    grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
+    matrix = np.eye(3)
+    if rng.random() < 0.7:
+        # About 9 degrees around each axis: patients lie nearly straight.
+        for axes in ((0, 1), (0, 2), (1, 2)):
+            angle = np.deg2rad(9) * rng.standard_normal()
+            turn = np.eye(3)
+            turn[np.ix_(axes, axes)] = [
+                [np.cos(angle), -np.sin(angle)],
+                [np.sin(angle), np.cos(angle)],
+            ]
+            matrix = matrix @ turn
+    scale = np.exp(rng.uniform(np.log(0.75), np.log(1.3))) * rng.uniform(0.93, 1.07, 3)
+    matrix = matrix * scale
+    grid = grid @ torch.from_numpy(matrix.T.astype(np.float32))
+    if rng.random() < 0.35:
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        knots = torch.randn(1, 3, 5, 5, 5, generator=generator) * float(rng.uniform(0.5, 3.0))
+        bend = F.interpolate(knots, size=(size,) * 3, mode="trilinear", align_corners=True)
+        grid = grid + bend[0].permute(1, 2, 3, 0)
+    return grid + torch.from_numpy(centre.astype(np.float32))
+
+
+def _sample(array: np.ndarray, coordinates: Tensor, *, nearest: bool, outside: float) -> Tensor:
+    """Values of a volume at voxel coordinates [..., 3]; only the needed box is touched."""
+    shape = torch.tensor(array.shape)
+    flat = coordinates.reshape(-1, 3)
+    low = flat.amin(0).floor().long().clamp_min(0).minimum(shape - 1)
+    high = (flat.amax(0).ceil().long() + 1).clamp_min(1).minimum(shape).maximum(low + 1)
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    values = torch.from_numpy(np.ascontiguousarray(array[box])).float()[None, None] - outside
+    # One voxel of outside around: grid_sample has no outside along an axis of a single voxel.
+    values = F.pad(values, (1,) * 6)
+    # grid_sample wants (x, y, z) = reversed axes, in [-1, 1] between voxel centres of the corners.
+    extent = torch.tensor(values.shape[2:]).float() - 1
+    grid = ((coordinates - low + 1) / extent * 2 - 1).flip(-1)[None]
+    mode = "nearest" if nearest else "bilinear"
+    out = F.grid_sample(values, grid, mode=mode, padding_mode="zeros", align_corners=True)
+    return out[0, 0] + outside
+
+
+def _limit_field_of_view(
+    hu: Tensor, labels: Tensor, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Blank everything outside a random box, as cropped and partly blank scans are."""
+    keep = torch.zeros(hu.shape, dtype=torch.bool)
+    box = []
+    for size in hu.shape:
+        length = int(rng.uniform(0.5, 1.0) * size)
+        start = int(rng.integers(0, size - length + 1))
+        box.append(slice(start, start + length))
+    keep[tuple(box)] = True
+    return torch.where(keep, hu, AIR), torch.where(keep, labels, 0)
+
+
+def _scanner(hu: Tensor, rng: np.random.Generator) -> Tensor:
+    """Thick slices, blur, contrast, brightness and noise, each on a share of the patches."""
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    shape = tuple(hu.shape)
+    if rng.random() < 0.3:
+        low = [max(8, int(size / rng.uniform(1, 2.5 if axis == 2 else 1.3)))
+               for axis, size in enumerate(shape)]  # fmt: skip
+        hu = F.interpolate(hu[None, None], size=low, mode="trilinear", align_corners=True)
+        hu = F.interpolate(hu, size=shape, mode="trilinear", align_corners=True)[0, 0]
+    if rng.random() < 0.25:
+        hu = _blur(hu, rng.uniform(0.4, 1.0))
+    if rng.random() < 0.3:
+        hu = hu * float(rng.uniform(0.88, 1.12))
+    if rng.random() < 0.3:
+        hu = hu + float(rng.uniform(-40, 40))
+    if rng.random() < 0.5:
+        noise = torch.randn(shape, generator=generator) * float(rng.exponential(12))
+        hu = hu + noise
+    if rng.random() < 0.2:
+        hu = hu + smooth_noise(shape, rng.uniform(1.3, 3), generator) * float(rng.exponential(10))
+    return hu
+
+
+def _blur(hu: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur, `sigma` in voxels, 5 taps."""
+    taps = torch.exp(-0.5 * (torch.arange(-2.0, 3.0) / sigma) ** 2)
+    taps = taps / taps.sum()
+    out = hu[None, None]
+    for axis in range(3):
+        kernel = taps.reshape([5 if a == axis else 1 for a in range(3)])[None, None]
+        padding = [0, 0, 0, 0, 0, 0]
+        padding[2 * (2 - axis)] = padding[2 * (2 - axis) + 1] = 2
+        out = F.conv3d(F.pad(out, padding, mode="replicate"), kernel)
+    return out[0, 0]

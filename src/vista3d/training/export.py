@@ -1,0 +1,56 @@
+"""From a training run to a model file: averaged weights, fp16, with all they were trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vista3d.network.checkpoint import save_checkpoint
+from vista3d.network.metadata import CheckpointMeta
+from vista3d.training.automatic import Run
+from vista3d.training.prepared import Prepared
+
+INTENSITY = (-963.8247715525971, 1053.678477684517)
+"""HU window of the released model (facts 2.1); ours was trained with the same."""
+
+LICENCE = (
+    "Apache-2.0. Trained on public CT under MIT, Apache-2.0, CC BY 3.0 and CC BY 4.0 (see "
+    "provenance). Research software, not a medical device."
+)
+
+
+def trained_classes(cases: list[Prepared]) -> tuple[int, ...]:
+    """Global ids with at least one labelled voxel in the training cases, ascending."""
+    return tuple(sorted({i for case in cases for i in case.locations if i in case.annotated}))
+
+
+def export(run: Run, cases: list[Prepared], path: Path, name: str = "mini") -> None:
+    """Write the averaged weights of `run` as a model file that every verb takes.
+
+    Args:
+        run: a finished (or paused) run.
+        cases: its training cases; they decide the class list and the provenance.
+        path: target, `.safetensors`.
+        name: model name in the metadata.
+    """
+    last = run.config.phases[-1].patch
+    datasets: dict[str, int] = {}
+    for case in cases:
+        datasets[case.case.source.folder] = datasets.get(case.case.source.folder, 0) + 1
+    meta = CheckpointMeta(
+        name=name,
+        config=run.config.network,
+        spacing=(run.config.spacing,) * 3,
+        window=(last,) * 3,
+        intensity=INTENSITY,
+        classes=trained_classes(cases),
+        licence=LICENCE,
+        provenance={
+            "training_cases": datasets,
+            "steps": run.step,
+            "phases": [[phase.patch, phase.steps] for phase in run.config.phases],
+            "seed": run.config.seed,
+            "recipe": "stage 3, every part of the automatic branch trainable, from scratch",
+            "point_branch": "untrained",
+        },
+    )
+    save_checkpoint(path, run.average, meta, dtype="float16")

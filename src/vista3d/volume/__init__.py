@@ -1,0 +1,32 @@
+"""Scans and their geometry: read, check, put on the model's grid and back, write."""
+
+from vista3d.volume.checks import check_ct
+from vista3d.volume.geometry import Geometry
+from vista3d.volume.prepare import (
+    A_MAX,
+    A_MIN,
+    ModelGrid,
+    labels_to_model,
+    normalise,
+    prepare,
+    restore_labels,
+)
+from vista3d.volume.reading import read
+from vista3d.volume.volume import Volume, VolumeMeta
+from vista3d.volume.writers import write_labels
+
+__all__ = [
+    "A_MAX",
+    "A_MIN",
+    "Geometry",
+    "ModelGrid",
+    "Volume",
+    "VolumeMeta",
+    "check_ct",
+    "labels_to_model",
+    "normalise",
+    "prepare",
+    "read",
+    "restore_labels",
+    "write_labels",
+]

@@ -1,0 +1,77 @@
+"""The command line in this process, with a stand-in for the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.cli.fake import FakeModel
+
+
+class Outcome(NamedTuple):
+    """What a shell sees of a command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        """Both streams on one line, as terminals may wrap them."""
+        return " ".join((self.out + self.err).split())
+
+
+@pytest.fixture
+def model(monkeypatch, tmp_path):
+    """The stand-in, loaded whatever weights are named; counts how often it is loaded."""
+    fake = FakeModel()
+    weights = tmp_path / "weights" / "fake.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(b"weights")
+
+    def load(name, **options):
+        fake.loads.append((name, options))
+        return fake
+
+    monkeypatch.setattr("vista3d.inference.load", load)
+    monkeypatch.setattr("vista3d.network.weights.resolve", lambda name: weights)
+    return fake
+
+
+@pytest.fixture
+def run(model, capsys):
+    """Run the command line in this process."""
+
+    def call(*arguments) -> Outcome:
+        from vista3d.cli.main import main
+
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main(["segment", *map(str, arguments)])
+        captured = capsys.readouterr()
+        return Outcome(int(stop.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory) -> Path:
+    """A real network of random weights, small enough for tests; knows ids 1, 3 and 5."""
+    import torch
+
+    from vista3d.network.checkpoint import save_checkpoint
+    from vista3d.network.config import NetworkConfig
+    from vista3d.network.metadata import CheckpointMeta
+    from vista3d.network.vista3d import Vista3D
+
+    torch.manual_seed(0)
+    config = NetworkConfig(
+        widths=(4, 4, 4, 4, 4), blocks=(1, 1, 1, 1, 1), features=8, heads=2, mlp_dim=8
+    )
+    grid = ((1.5, 1.5, 1.5), (48, 48, 48), (-1000.0, 1000.0), (1, 3, 5))
+    meta = CheckpointMeta("tiny", config, *grid, "CC BY 4.0", {"note": "random weights"})
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_checkpoint(path, Vista3D(config).state_dict(), meta)
+    return path

@@ -1,0 +1,56 @@
+"""`vista3d phantom`: files that read back, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from vista3d.cli.phantom import phantom
+from vista3d.errors import UsageError
+from vista3d.volume import read
+
+app = typer.Typer()
+app.command()(phantom)
+
+
+def test_writes_image_labels_and_truth(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        app,
+        ["-o", str(tmp_path), "--seed", "7", "--count", "2", "--spacing", "9",
+         "--region", "abdomen"],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [
+        "phantom_0007.json", "phantom_0007_ct.nii.gz", "phantom_0007_labels.nii.gz",
+        "phantom_0008.json", "phantom_0008_ct.nii.gz", "phantom_0008_labels.nii.gz",
+    ]  # fmt: skip
+    volume = read(tmp_path / "phantom_0007_ct.nii.gz")
+    labels = nibabel.load(tmp_path / "phantom_0007_labels.nii.gz")
+    data = np.asarray(labels.dataobj)
+    assert volume.array.dtype == np.int16
+    assert data.dtype == np.uint8
+    assert np.allclose(labels.affine, volume.affine)
+    truth = json.loads((tmp_path / "phantom_0007.json").read_text())
+    assert truth["seed"] == 7
+    assert truth["synthetic"] is True
+    found = {entry["name"]: entry for entry in truth["structures"]}
+    assert found["liver"]["volume_ml"] == pytest.approx((data == 1).sum() * 0.729, abs=0.01)
+    assert not found["right kidney"]["truncated"]
+    assert found["left femur"]["truncated"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--spacing", "1,2"), ("--spacing", "fine"), ("--region", "foot")]
+)
+def test_refuses_with_a_usage_error(tmp_path: Path, option: str, value: str) -> None:
+    result = CliRunner().invoke(app, ["-o", str(tmp_path), option, value])
+    assert isinstance(result.exception, UsageError)
+    assert value in str(result.exception)
+    assert not list(tmp_path.iterdir())

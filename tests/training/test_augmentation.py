@@ -1,0 +1,79 @@
+import numpy as np
+import torch
+
+from tests.training.conftest import LEFT_KIDNEY, LIVER, RIGHT_KIDNEY
+from vista3d.training import augmentation
+from vista3d.training.augmentation import AIR, draw_patch
+from vista3d.training.prepared import Prepared
+
+
+def test_sampling_at_voxel_centres_returns_the_voxels():
+    rng = np.random.default_rng(0)
+    array = rng.integers(-1000, 1000, (9, 11, 13)).astype(np.int16)
+    axes = [torch.arange(2.0, 7.0), torch.arange(3.0, 8.0), torch.arange(1.0, 6.0)]
+    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+    for nearest in (True, False):
+        out = augmentation._sample(array, grid, nearest=nearest, outside=AIR)
+        np.testing.assert_allclose(out.numpy(), array[2:7, 3:8, 1:6], atol=0.05)
+
+
+def test_sampling_outside_the_scan_is_air():
+    grid = torch.full((2, 2, 2, 3), -20.0)
+    array = np.full((5, 5, 5), 40, np.int16)
+    out = augmentation._sample(array, grid, nearest=False, outside=AIR)
+    assert (out == AIR).all()
+
+
+def test_same_seed_same_patch(torso: Prepared):
+    one, two = (draw_patch(torso, 32, np.random.default_rng(5)) for _ in range(2))
+    assert torch.equal(one.hu, two.hu)
+    assert torch.equal(one.labels, two.labels)
+
+
+def test_labels_stay_on_their_tissue(torso: Prepared):
+    """Whatever the deformation, the brightest structure is still the one labelled liver."""
+    checked = 0
+    for seed in range(30):
+        patch = draw_patch(torso, 32, np.random.default_rng(seed))
+        liver = patch.labels == LIVER
+        outside = (patch.labels == 0) & (patch.hu > -300)
+        if liver.sum() > 500 and outside.sum() > 500:
+            checked += 1
+            assert patch.hu[liver].median() > patch.hu[outside].median() + 50
+    assert checked > 5
+
+
+def test_mirroring_swaps_left_and_right():
+    table = augmentation._mirror_table()
+    assert table[LEFT_KIDNEY] == RIGHT_KIDNEY
+    assert table[RIGHT_KIDNEY] == LEFT_KIDNEY
+    assert table[LIVER] == LIVER
+    assert table[31] == 28  # the middle lobe's mirror image is the lingula
+    assert table[0] == 0
+
+
+def test_a_left_kidney_is_always_on_the_left(torso: Prepared):
+    """Mirrored or not, a class keeps its side of the patch."""
+    both = 0
+    for seed in range(60):
+        patch = draw_patch(torso, 40, np.random.default_rng(seed))
+        left = torch.nonzero(patch.labels == LEFT_KIDNEY)
+        right = torch.nonzero(patch.labels == RIGHT_KIDNEY)
+        if len(left) > 30 and len(right) > 30:
+            both += 1
+            # It lies at larger i in the made-up torso.
+            assert left[:, 0].float().mean() > right[:, 0].float().mean()
+    assert both > 5
+
+
+def test_absent_classes_of_the_region_are_annotated(torso: Prepared):
+    patch = draw_patch(torso, 32, np.random.default_rng(1))
+    assert 220 in patch.annotated
+
+
+def test_no_label_is_left_in_blanked_air(torso: Prepared):
+    hu = torch.zeros(16, 16, 16)
+    labels = torch.ones(16, 16, 16, dtype=torch.int64)
+    cut, kept = augmentation._limit_field_of_view(hu, labels, np.random.default_rng(0))
+    assert ((cut == AIR) == (kept == 0)).all()
+    assert (kept == 1).any()

@@ -1,0 +1,66 @@
+import torch
+
+from vista3d.training.losses import competition, dice_ce, rows_of
+
+
+def test_rows_of():
+    labels = torch.tensor([0, 7, 3, 9])
+    assert rows_of(labels, torch.tensor([3, 7])).tolist() == [0, 2, 1, 0]
+
+
+def test_a_sure_and_right_answer_costs_nothing():
+    truth = torch.tensor([1, 1, 0, 0])
+    logits = torch.tensor([[20.0, 20.0, -20.0, -20.0]])
+    assert dice_ce(logits, truth).item() < 1e-4
+    assert competition(logits, truth).item() < 1e-4
+
+
+def test_one_loss_per_prompt_and_worse_answers_cost_more():
+    truth = torch.tensor([1, 2, 0, 0])
+    logits = torch.tensor([[2.0, -2.0, -2.0, -2.0], [2.0, -2.0, 2.0, 2.0]])
+    good, bad = dice_ce(logits, truth)
+    assert good < bad
+
+
+def test_equals_dense_binary_losses():
+    """The gathered form against masks written out."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 50, generator=generator)
+    truth = torch.randint(0, 4, (50,), generator=generator)
+    masks = (truth[None] == torch.arange(1, 4)[:, None]).float()
+    probability = logits.sigmoid()
+    overlap = (probability * masks).sum(1)
+    dice = 1 - (2 * overlap + 1) / (probability.square().sum(1) + masks.sum(1) + 1)
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(
+        logits, masks, reduction="none"
+    ).mean(1)
+    torch.testing.assert_close(dice_ce(logits, truth), dice + entropy)
+
+
+def test_dice_of_an_absent_class_has_gradient():
+    """The released loss has none (facts 3.3): only the cross-entropy fights false positives."""
+    logits = torch.full((1, 1000), -1.0, requires_grad=True)
+    truth = torch.zeros(1000, dtype=torch.int64)
+    entropy = torch.nn.functional.softplus(logits).mean()
+    (from_entropy,) = torch.autograd.grad(entropy, logits)
+    (from_both,) = torch.autograd.grad(dice_ce(logits, truth).sum(), logits)
+    assert (from_both > from_entropy).all()
+
+
+def test_competition_is_the_softmax_of_prompts_and_background():
+    logits = torch.tensor([[1.0, -1.0], [0.0, -3.0]])
+    truth = torch.tensor([1, 0])
+    with_background = torch.cat([torch.zeros(1, 2), logits])
+    expected = torch.nn.functional.cross_entropy(with_background.T, truth)
+    # Both classes have one voxel here, so the weights are equal.
+    torch.testing.assert_close(competition(logits, truth), expected)
+
+
+def test_competition_weighs_a_small_class_up():
+    truth = torch.tensor([1] + [2] * 99)
+    wrong_small = torch.tensor([[-5.0] + [-5.0] * 99, [5.0] + [5.0] * 99])
+    wrong_share = competition(wrong_small, truth)
+    unweighted = torch.nn.functional.cross_entropy(
+        torch.cat([torch.zeros(1, 100), wrong_small]).T, truth
+    )
+    assert wrong_share > 3 * unweighted
