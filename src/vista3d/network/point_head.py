@@ -14,12 +14,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vista3d.network.config import NetworkConfig
+from vista3d.network.folded_product import folded_product
 from vista3d.network.two_way_transformer import TwoWayTransformer, fourier_position
+
+CHUNK_BYTES = 3 * 2**30
+"""Work memory of the objects decoded together: one at 128^3 in fp32, where each takes 1.6 GB."""
+
+_LIVE = 4
+"""Full-resolution features alive at once per object: two inputs, two outputs (measured)."""
 
 
 @dataclass(frozen=True)
 class ImageTokens:
-    """A window's half-resolution tokens [1, M, F], their position code, and (h, w, d)."""
+    """What the clicks of a window share: half-resolution tokens and where they are.
+
+    Attributes:
+        tokens: [1, M, F], M = h w d.
+        position: [1, M, F], their position code.
+        size: (h, w, d), half the window.
+    """
 
     tokens: Tensor
     position: Tensor
@@ -36,6 +49,7 @@ class _PositionEncoding(nn.Module):
         self.register_buffer("positional_encoding_gaussian_matrix", torch.randn(3, features // 2))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Positions [..., 3] in [0, 1] -> [..., features]."""
         return fourier_position(x, self.positional_encoding_gaussian_matrix)
 
 
@@ -87,11 +101,14 @@ class PointHead(nn.Module):
 
     def image_tokens(self, feature: Tensor) -> ImageTokens:
         """Point decoder output [1, F, H, W, D] -> what all clicks of the window share."""
+        if len(feature) != 1:
+            msg = f"the point head takes one window at a time, not {len(feature)}"
+            raise ValueError(msg)
         half = self.feat_downsample(feature)
         h, w, d = half.shape[2:]
         axes = [(torch.arange(n, device=half.device) + 0.5) / n for n in (h, w, d)]
         centres = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(1, -1, 3)
-        position = self.pe_layer(centres.to(half.dtype))
+        position = self.pe_layer(centres).to(half.dtype)
         return ImageTokens(half.flatten(2).transpose(1, 2), position, (h, w, d))
 
     def prompt_tokens(
@@ -104,7 +121,7 @@ class PointHead(nn.Module):
         """Tokens of clicks: mask token, one per click, domain token -> [B, N + 2, F].
 
         Args:
-            points: [B, N, 3] patch voxel coordinates (i, j, k), fractions allowed.
+            points: [B, N, 3] window voxels (i, j, k), fractions allowed.
             labels: [B, N]; 0 negative, 1 positive, 2 and 3 the same for ambiguous classes,
                 -1 padding (still a token that takes part in attention).
             prompt_class: [B] global class ids; those above `last_supported` are novel. None means
@@ -113,7 +130,7 @@ class PointHead(nn.Module):
         """
         dtype = self.mask_tokens.weight.dtype
         extent = torch.tensor(size, device=points.device, dtype=torch.float32)
-        position = self.pe_layer(((points.float() + 0.5) / extent).to(dtype))
+        position = self.pe_layer((points.float() + 0.5) / extent).to(dtype)
         labels = labels[..., None]
         positive = ((labels == 1) | (labels == 3)).to(dtype)
         negative = ((labels == 0) | (labels == 2)).to(dtype)
@@ -128,7 +145,7 @@ class PointHead(nn.Module):
             + (1 - real) * self.not_a_point_embed.weight
         )
         count = len(points)
-        mask = self.mask_tokens.weight.expand(count, -1, -1)
+        mask = self.mask_tokens.weight.expand(count, 1, -1)
         domain = self.supported_embed.weight.expand(count, -1)
         if prompt_class is not None:
             novel = (prompt_class > self.config.last_supported).to(dtype)[:, None]
@@ -136,16 +153,22 @@ class PointHead(nn.Module):
         return torch.cat([mask, clicks, domain[:, None]], dim=1)
 
     def decode(self, image: ImageTokens, tokens: Tensor) -> Tensor:
-        """Prompt tokens [B, N + 2, F] -> mask logits [B, 1, H, W, D]."""
-        chunks = torch.split(tokens, self.config.max_objects)
+        """Prompt tokens [B, N + 2, F] -> mask logits [B, 1, H, W, D], a few objects at a time."""
+        chunks = torch.split(tokens, self._objects_at_once(image))
         return torch.cat([self._decode(image, chunk) for chunk in chunks])
+
+    def _objects_at_once(self, image: ImageTokens) -> int:
+        full_resolution = 8 * image.tokens.numel() * image.tokens.element_size()
+        return max(1, min(self.config.max_objects, CHUNK_BYTES // (_LIVE * full_resolution)))
 
     def _decode(self, image: ImageTokens, tokens: Tensor) -> Tensor:
         q, k = self.transformer(image.tokens, image.position, tokens)
-        volume = k.transpose(1, 2).unflatten(2, image.size)
-        upscaled = self.output_upscaling(volume)
+        upscaled = self.output_upscaling[:-1](k.transpose(1, 2).unflatten(2, image.size))
         hyper = self.output_hypernetworks_mlps(q[:, 0])
-        return torch.einsum("bf,bfxyz->bxyz", hyper, upscaled)[:, None]
+        last = self.output_upscaling[-1]
+        return folded_product(
+            hyper, upscaled, last.get_parameter("weight"), last.get_parameter("bias")
+        )
 
     def forward(
         self, feature: Tensor, points: Tensor, labels: Tensor, prompt_class: Tensor | None = None

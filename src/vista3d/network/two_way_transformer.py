@@ -1,4 +1,4 @@
-"""Tokens and image attend to each other (facts 1.4; the SAM decoder in 3D)."""
+"""Tokens and image attend to each other (paper section 3.2; the mask decoder of SAM, in 3D)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from vista3d.network.config import NetworkConfig
 
 DEPTH = 2
-"""Layers of the published network."""
+"""Layers of the published network (facts 1.4)."""
 
 
 class Attention(nn.Module):
@@ -23,13 +23,19 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(width, inner)
         self.out_proj = nn.Linear(inner, width)
 
-    def _split(self, x: Tensor) -> Tensor:
-        return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
+    def _split(self, x: Tensor, count: int) -> Tensor:
+        """[B or 1, N, inner] -> [count, heads, N, inner / heads]; a shared row is not copied."""
+        return x.unflatten(2, (self.heads, -1)).transpose(1, 2).expand(count, -1, -1, -1)
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """q [B, N, C], k and v [B, M, C] -> [B, N, C]."""
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, count: int) -> Tensor:
+        """q [B or 1, N, C], k and v [B or 1, M, C], B = `count` objects -> [B, N, C].
+
+        What all objects share comes with 1 row: it is projected once.
+        """
         mixed = F.scaled_dot_product_attention(
-            self._split(self.q_proj(q)), self._split(self.k_proj(k)), self._split(self.v_proj(v))
+            self._split(self.q_proj(q), count),
+            self._split(self.k_proj(k), count),
+            self._split(self.v_proj(v), count),
         )
         out: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
         return out
@@ -64,17 +70,18 @@ class TwoWayLayer(nn.Module):
 
     def _look_at_each_other(self, q: Tensor, qpe: Tensor) -> Tensor:
         if self.first:  # replaces the tokens: no residual, no position
-            out: Tensor = self.self_attn(q, q, q)
+            out: Tensor = self.self_attn(q, q, q, len(q))
             return out
-        out = q + self.self_attn(q + qpe, q + qpe, q)
+        out = q + self.self_attn(q + qpe, q + qpe, q, len(q))
         return out
 
     def forward(self, q: Tensor, k: Tensor, qpe: Tensor, kpe: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens q [B, N, C] with position qpe, image k [B, M, C] with position kpe."""
+        """Tokens q [B, N, C] with position qpe; image k [B or 1, M, C] with position kpe."""
+        count = len(q)
         q = self.norm1(self._look_at_each_other(q, qpe))
-        q = self.norm2(q + self.cross_attn_token_to_image(q + qpe, k + kpe, k))
+        q = self.norm2(q + self.cross_attn_token_to_image(q + qpe, k + kpe, k, count))
         q = self.norm3(q + self.mlp(q))
-        k = self.norm4(k + self.cross_attn_image_to_token(k + kpe, q + qpe, q))
+        k = self.norm4(k + self.cross_attn_image_to_token(k + kpe, q + qpe, q, count))
         return q, k
 
 
@@ -89,19 +96,25 @@ class TwoWayTransformer(nn.Module):
         self.norm_final_attn = nn.LayerNorm(width)
 
     def forward(self, image: Tensor, image_pe: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Image tokens and their position [B or 1, M, C], prompt tokens [B, N, C].
+        """Image tokens and their position [1, M, C], prompt tokens of B objects [B, N, C].
 
         Returns:
-            The tokens [B, N, C] and the image [B, M, C] after attention.
+            The tokens [B, N, C] and each object's view of the image [B, M, C].
         """
-        q, k = tokens, image.expand(len(tokens), -1, -1)
+        q, k = tokens, image
         for layer in self.layers:
             q, k = layer(q, k, tokens, image_pe)
-        q = q + self.final_attn_token_to_image(q + tokens, k + image_pe, k)
+        q = q + self.final_attn_token_to_image(q + tokens, k + image_pe, k, len(q))
         return self.norm_final_attn(q), k
 
 
 def fourier_position(x: Tensor, matrix: Tensor) -> Tensor:
-    """Random Fourier code of positions x [..., 3] in [0, 1] -> [..., 2 * columns of matrix]."""
-    z = 2 * torch.pi * ((2 * x - 1) @ matrix)
+    """Random Fourier code of positions x [..., 3] in [0, 1] -> [..., 2 * columns of matrix].
+
+    Written as three products instead of a matrix product: under autocast that would be rounded to
+    half precision, and the phase (up to 60 rad) would be off by a quarter of a radian.
+    """
+    x = 2 * x.float() - 1
+    first, second, third = matrix.float()
+    z = 2 * torch.pi * (x[..., 0:1] * first + x[..., 1:2] * second + x[..., 2:3] * third)
     return torch.cat([z.sin(), z.cos()], dim=-1)

@@ -50,7 +50,7 @@ def liver(patient: Patient, inner: Shape, below: Shape) -> Shape:
 
     def lower(x: Array, y: Array, z: Array) -> Array:
         floor = np.interp(x, (-100, -60, -30, 0, 30, 60, 90, 120, 140),
-                          (76, 60, 44, 26, 6, -14, -36, -54, -60)).astype(np.float32)  # fmt: skip
+                          (72, 54, 38, 20, 0, -22, -44, -62, -68)).astype(np.float32)  # fmt: skip
         right = np.clip((x - 20) / 60, 0, 1)
         floor = floor + np.float32(tip) * right
         floor = floor + 0.55 * np.maximum(45 - y, 0) * right - 0.12 * np.maximum(y - 90, 0)
@@ -81,8 +81,8 @@ def spleen(patient: Patient, inner: Shape, below: Shape) -> Shape:
 def pancreas(patient: Patient) -> Shape:
     """Head in the duodenal loop, body across the spine, tail to the spleen."""
     shape = union(
-        smooth_tube([(34, 74, -38), (34, 78, -20), (16, 84, -10), (-14, 82, 4), (-44, 62, 14), (-74, 36, 18)],
-                    [11, 15, 10, 11.5, 11, 9]),
+        smooth_tube([(34, 74, -38), (34, 78, -20), (16, 84, -10), (-14, 82, 4), (-44, 62, 14),
+                     (-74, 36, 18)], [11, 15, 10, 11.5, 11, 9]),
         ellipsoid((32, 70, -32), (14, 13, 18)),
         blend=6,
     )  # fmt: skip

@@ -22,13 +22,17 @@ _COLON: tuple[Point, ...] = (
     (-28, 46, -180), (0, 52, -196), (18, 40, -212), (12, 8, -214), (2, -14, -228), (0, -22, -252),
     (0, -6, -284), (0, -8, -310),
 )  # fmt: skip
-_COLON_RADII = (26, 27, 25, 24, 23, 21, 20, 20, 19, 19, 19, 17, 15, 14, 14, 14, 14, 14, 14, 15, 16, 18, 18, 13, 8)  # fmt: skip
+_COLON_RADII = (
+    26, 27, 25, 24, 23, 21, 20, 20, 19, 19, 19, 17, 15, 14, 14, 14, 14, 14, 14, 15, 16, 18, 18, 13,
+    8,
+)  # fmt: skip
 
 
 def stomach() -> Shape:
     """From the dome of the fundus down and across to the pylorus."""
     return smooth_tube(
-        [(-58, 38, 66), (-56, 58, 48), (-58, 84, 22), (-52, 100, -4), (-32, 106, -18), (-8, 104, -16), (18, 96, -8), (34, 88, -4)],
+        [(-58, 38, 66), (-56, 58, 48), (-58, 84, 22), (-52, 100, -4), (-32, 106, -18),
+         (-8, 104, -16), (18, 96, -8), (34, 88, -4)],
         [26, 28, 25, 21, 19, 16, 12, 8], step=6,
     )  # fmt: skip
 
@@ -69,7 +73,7 @@ def jejunum(patient: Patient) -> list[Shape]:
             for x in xs if turns % 2 else xs[::-1]:
                 # Loops lie in an arch over the spine and the great vessels.
                 y = min(layer - 0.003 * x * x, 122 - 0.35 * max(-150 - z, 0))
-                shift = rng.normal(0, (6, 5, 7))
+                shift = np.clip(rng.normal(0, (8, 8, 12)), -16, 16)
                 points.append((float(x + shift[0]), float(y + shift[1]), float(z + shift[2])))
     points.append((66, 66, -158))
     path = smooth_path(points, 7)

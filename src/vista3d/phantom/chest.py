@@ -13,7 +13,7 @@ from vista3d.phantom.canvas import Canvas
 from vista3d.phantom.combine import complement, grow, intersection, smooth_tube, subtract, union
 from vista3d.phantom.ids import number
 from vista3d.phantom.patient import Patient
-from vista3d.phantom.shapes import Array, Profile, Shape, ellipsoid, loft, region, tube
+from vista3d.phantom.shapes import Array, Point, Profile, Shape, ellipsoid, loft, region, tube
 from vista3d.phantom.spine import LEVELS, canal, column
 from vista3d.phantom.texture import Grain
 
@@ -55,8 +55,8 @@ def heart_parts(patient: Patient) -> dict[str, Shape]:
 def airway_shapes() -> tuple[Shape, Shape]:
     """Trachea with both main bronchi, and the lobar bronchi that go on into the lungs."""
     carina = (4.0, 27.0, 192.0)
-    trachea = smooth_tube([(0, 82, 420), (0, 78, 345), (0, 62, 298), (2, 46, 255), (3, 33, 215), carina],
-                          [9.5, 9.5, 9, 9, 9, 9.5], wide=(1, 0, 0), flatten=0.88)  # fmt: skip
+    windpipe: list[Point] = [(0, 78, 345), (0, 62, 298), (2, 46, 255), (3, 33, 215), carina]
+    trachea = smooth_tube(windpipe, [9.5, 9, 9, 9, 9.5], wide=(1, 0, 0), flatten=0.88)
     right = tube([carina, (24, 26, 180), (40, 24, 168)], [8, 7.5, 6.5])
     left = tube([carina, (-22, 24, 180), (-46, 26, 164)], [7.5, 6.5, 6])
     branches = []
@@ -152,6 +152,8 @@ def paint_airways(canvas: Canvas, patient: Patient) -> None:
     canvas.paint(bronchi, patient.hu("airway"))
     canvas.paint(grow(trachea, 1.8), patient.hu("airway wall") + 40)
     canvas.paint(trachea, patient.hu("airway"), number("trachea"))
+    # Larynx and lower pharynx carry on to the head; they are not the trachea.
+    canvas.paint(tube([(0, 78, 345), (0, 81, 372), (0, 80, 390)], [8, 5, 7]), patient.hu("airway"))
 
 
 def paint_neck(canvas: Canvas, patient: Patient) -> None:

@@ -116,6 +116,6 @@ def smooth_tube(
 
 def _smooth_min(a: Array, b: Array, blend: float) -> Array:
     if blend <= 0:
-        return np.minimum(a, b)
+        return np.asarray(np.minimum(a, b))
     h = np.maximum(blend - np.abs(a - b), 0) / np.float32(blend)
     return np.asarray(np.minimum(a, b) - h * h * np.float32(blend / 4))

@@ -33,14 +33,15 @@ def write_phantom(
     Returns:
         The three paths.
     """
-    from nibabel import nifti1
+    import nibabel
 
     from vista3d.volume import write_labels
     from vista3d.volume.writers import atomic_path
 
     stem = f"phantom_{seed:04d}"
     ct, mask, truth = (folder / f"{stem}{end}" for end in ("_ct.nii.gz", "_labels.nii.gz", ".json"))
-    image: Any = nifti1.Nifti1Image(volume.array.astype(np.int16), volume.affine)
+    # nibabel brings no types for its images.
+    image: Any = nibabel.nifti1.Nifti1Image(volume.array.astype(np.int16), volume.affine)
     image.header.set_xyzt_units("mm")
     image.set_qform(volume.affine, 1)
     image.set_sform(volume.affine, 1)

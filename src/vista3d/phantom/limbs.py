@@ -152,7 +152,8 @@ def paint_limb_muscles(canvas: Canvas, patient: Patient) -> None:
         _pair(canvas, gluteus(name), f"gluteus {name}", muscle)
     shape = psoas()
     for s in (-1, 1):
-        canvas.paint(grow(shape if s > 0 else mirror(shape), 2.5), patient.hu("visceral fat"), opacity=0.8)  # fmt: skip
+        coated = grow(shape if s > 0 else mirror(shape), 2.5)
+        canvas.paint(coated, patient.hu("visceral fat"), opacity=0.8)
     _pair(canvas, shape, "iliopsoas", muscle + 3)
 
 

@@ -14,7 +14,7 @@ from vista3d.phantom.canvas import Canvas, shelled
 from vista3d.phantom.combine import smooth_path, smooth_tube, spread, union
 from vista3d.phantom.ids import number
 from vista3d.phantom.patient import Patient
-from vista3d.phantom.shapes import Shape, cylinder, ellipsoid, tube
+from vista3d.phantom.shapes import Point, Shape, cylinder, ellipsoid, tube
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ LEVELS = (
     Level("L5", 20, -131, 27, 18.4, 12.4, 43, 37, 8),
 )
 
-SACRUM = ((0, 6, -160), (0, -12, -185), (0, -32, -212), (0, -45, -240), (0, -42, -262), (0, -32, -280))  # fmt: skip
+SACRUM: tuple[Point, ...] = (
+    (0, 6, -160), (0, -12, -185), (0, -32, -212), (0, -45, -240), (0, -42, -262), (0, -32, -280),
+)  # fmt: skip
 
 
 def tilt(index: int) -> float:
@@ -70,6 +72,13 @@ def tilt(index: int) -> float:
 def canal(level: Level) -> float:
     """y of the middle of the spinal canal."""
     return level.y - level.half_depth - 9.0
+
+
+def wing_tip(level: Level, side: int) -> Point:
+    """End of a transverse process; thoracic ones point backwards and up."""
+    lumbar = level.name.startswith("L")
+    back, up = (4, 0) if lumbar else (12, 4)
+    return (side * level.transverse, canal(level) - back, level.z + up)
 
 
 def body_of(index: int) -> Shape:
@@ -108,8 +117,7 @@ def arch_of(level: Level) -> Shape:
                  thick + 1.2),
             tube([(side * 1.05, cy - 4, z), root], thick, wide=(0, 0, 1), flatten=0.6),
             tube([(side * 1.05, cy - 4, z - 7), (0, cy - 14, z - 8)], thick - 0.6),
-            tube([joint, (s * level.transverse, cy - (4 if lumbar else 12), z + (0 if lumbar else 4))],
-                 thick),
+            tube([joint, wing_tip(level, s)], thick),
             ellipsoid((side * 1.15, cy - 5, z - level.half_height * 0.9), (5, 4.5, 8)),
             ellipsoid((side * 1.2, cy - 4, z + level.half_height * 0.9), (4.5, 4.5, 7)),
         ]  # fmt: skip

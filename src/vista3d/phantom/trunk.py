@@ -13,7 +13,17 @@ from vista3d.phantom.canvas import Canvas
 from vista3d.phantom.combine import grow, intersection, moved, smooth_tube, subtract, union
 from vista3d.phantom.head import outline
 from vista3d.phantom.patient import Patient
-from vista3d.phantom.shapes import Array, Point, Profile, Shape, ellipsoid, loft, region, tube
+from vista3d.phantom.shapes import (
+    Array,
+    Point,
+    Profile,
+    Shape,
+    as_point,
+    ellipsoid,
+    loft,
+    region,
+    tube,
+)
 from vista3d.phantom.texture import Grain
 
 FASCIA = Profile(
@@ -32,7 +42,7 @@ FASCIA = Profile(
 INNER = Profile(
     z=(-296, -290, -265, -240, -215, -190, -165, -140, -105, -70, -35, 0, 30, 60, 90, 120, 150,
        180, 210, 235, 255, 270, 280, 287),
-    half=(24, 34, 46, 58, 72, 88, 100, 110, 119, 122, 124, 126, 128, 129, 128, 125, 121,
+    half=(24, 30, 38, 48, 64, 88, 100, 110, 119, 122, 124, 126, 128, 129, 128, 125, 121,
           115, 105, 91, 77, 67, 57, 46),
     front=(44, 52, 74, 90, 102, 112, 122, 131, 137, 139, 139, 139, 139, 138, 137, 135, 130,
            124, 114, 106, 101, 96, 92, 86),
@@ -116,13 +126,21 @@ def body(patient: Patient, muscles: Shape) -> Shape:
 
     extra = 3 + 1.35 * patient.fat
     low, high = np.asarray(muscles.low) - extra, np.asarray(muscles.high) + extra
-    covered = Shape(distance, tuple(low), tuple(high))
+    low[1] = max(low[1], -back(patient))
+    # The table flattens the fat of the back.
+    table = region(lambda x, y, z: -y - np.float32(back(patient)))
+    covered = intersection(Shape(distance, as_point(low), as_point(high)), table, blend=14)
     return covered if patient.male else union(covered, breasts(patient), blend=12)
+
+
+def back(patient: Patient) -> float:
+    """How far the back reaches behind the middle of L1, lying on the table, mm."""
+    return 89 + 0.55 * patient.fat
 
 
 def paint_table(canvas: Canvas, patient: Patient, lowest: float) -> None:
     """A curved carbon table top with a foam core under the back."""
-    gap = float(patient.stream("table").uniform(6, 20))
+    gap = float(patient.stream("table").uniform(1, 14))
 
     def sheet(offset: float, thickness: float) -> Shape:
         def distance(x: Array, y: Array, z: Array) -> Array:
@@ -142,7 +160,7 @@ def paint_trunk(canvas: Canvas, patient: Patient, inner: Shape, noise: Grain) ->
     """Skin, subcutaneous fat, the muscle mass and the fat of the cavity."""
     muscles = union(fascia(), arms(patient), outline(), blend=20)
     skin = body(patient, muscles)
-    paint_table(canvas, patient, -92 - 0.9 * patient.fat)
+    paint_table(canvas, patient, -back(patient))
     fat = patient.hu("fat")
 
     def subcutaneous(distance: Array, x: Array, y: Array, z: Array) -> Array:

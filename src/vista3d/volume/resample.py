@@ -111,7 +111,7 @@ def nearest(array: np.ndarray, matrix: np.ndarray, shape: tuple[int, int, int]) 
         return np.asarray(
             affine_transform(
                 array, matrix[:3, :3], matrix[:3, 3], output_shape=shape,
-                order=0, mode="constant",
+                order=0, mode="grid-constant",
             )
         )  # fmt: skip
     result = np.zeros(shape, array.dtype)

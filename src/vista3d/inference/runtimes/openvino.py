@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,9 @@ def _converted(network: Vista3D) -> Path:
     partial.mkdir(parents=True)
     try:
         example = torch.zeros(1, 1, _TRACE, _TRACE, _TRACE)
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            # The tracer warns about every size check; the sizes are then made dynamic.
+            warnings.simplefilter("ignore")
             model = ov.convert_model(
                 _AutoPath(network), example_input=example, input=[("x", [1, 1, -1, -1, -1])]
             )

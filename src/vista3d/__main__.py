@@ -1,0 +1,5 @@
+"""`python -m vista3d`."""
+
+from vista3d.cli.main import main
+
+main()

@@ -1,0 +1,37 @@
+"""The product of an object's vector with a convolved feature, without the convolution."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def folded_product(vectors: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """<h_b, conv3(x_b) + bias> at every voxel, where the vector is folded into the kernel first.
+
+    Only the product is wanted, and it is linear: a 3x3x3 convolution F -> F becomes one F -> 1 per
+    object, 48 times less work for the published network (260 -> 5.4 GFLOP at 128^3, facts 9.10;
+    14x faster on one core). One output channel is the worst case of convolution kernels, so it is
+    a matrix product to 27 values per voxel, which are shifted and added. Differs from the plain
+    order by rounding: 2e-5 at logits of scale 30.
+
+    Args:
+        vectors: h [B, F].
+        x: [B, F, H, W, D].
+        weight: [F, F, 3, 3, 3] of the convolution (stride 1, zero padding 1).
+        bias: [F].
+
+    Returns:
+        [B, 1, H, W, D].
+    """
+    taps = torch.einsum("bf,fct->btc", vectors, weight.flatten(2))
+    volume = torch.bmm(taps, x.flatten(2)).unflatten(2, x.shape[2:])
+    volume = F.pad(volume, (1, 1, 1, 1, 1, 1))
+    h, w, d = x.shape[2:]
+    total = (vectors @ bias)[:, None, None, None].expand(-1, h, w, d)
+    for t, (i, j, k) in enumerate(itertools.product(range(3), repeat=3)):
+        total = total + volume[:, t, i : i + h, j : j + w, k : k + d]
+    return total[:, None]

@@ -1,0 +1,150 @@
+"""DICOM series: a real compressed one, and made ones with every fault."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from vista3d.errors import GeometryError, InputError
+from vista3d.volume import check_ct, read
+
+ROWS, COLUMNS = 6, 5
+
+
+def _slice(
+    folder: Path, number: int, position: tuple[float, float, float], series: str = "1.2.3", **more
+) -> np.ndarray:
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = CTImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    data = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
+    data.SOPClassUID, data.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
+    data.SeriesInstanceUID, data.Modality = series, more.pop("modality", "CT")
+    data.ImagePositionPatient = list(position)
+    data.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    data.PixelSpacing = [0.8, 0.5]
+    data.Rows, data.Columns = ROWS, COLUMNS
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    data.BitsAllocated = data.BitsStored = 16
+    data.HighBit, data.PixelRepresentation = 15, 0
+    data.RescaleSlope, data.RescaleIntercept = 1, -1024
+    pixels = np.random.default_rng(number).integers(0, 2000, (ROWS, COLUMNS)).astype(np.uint16)
+    data.PixelData = pixels.tobytes()
+    for key, value in more.items():
+        setattr(data, key, value)
+    folder.mkdir(exist_ok=True)
+    data.save_as(folder / f"{series}-{number}", enforce_file_format=True)
+    return pixels
+
+
+def test_geometry_and_values(tmp_path: Path):
+    slices = [_slice(tmp_path / "s", n, (10, 20, 100 + 2.5 * n)) for n in (2, 0, 1)]
+    volume = check_ct(read(tmp_path / "s"))
+    assert volume.array.shape == (COLUMNS, ROWS, 3)
+    np.testing.assert_allclose(volume.geometry.spacing, (0.5, 0.8, 2.5))
+    np.testing.assert_allclose(volume.geometry.to_world([[0, 0, 0]]), [[-10, -20, 100]])
+    np.testing.assert_allclose(volume.geometry.to_world([[2, 1, 2]]), [[-11, -20.8, 105]])
+    assert volume.array.dtype == np.int16
+    assert volume.array[3, 4, 2] == int(slices[0][4, 3]) - 1024
+
+
+def test_largest_series_is_chosen_and_the_others_listed(tmp_path: Path):
+    for n in range(4):
+        _slice(tmp_path / "s", n, (0, 0, n))
+    for n in range(2):
+        _slice(tmp_path / "s", n, (0, 0, n), series="1.2.9")
+    (tmp_path / "s" / "README.txt").write_text("no DICOM")
+    volume = read(tmp_path / "s")
+    assert volume.array.shape[2] == 4
+    assert "uid 1.2.9" in volume.meta.warnings[0]
+    assert read(tmp_path / "s", series="1.2.9").array.shape[2] == 2
+    with pytest.raises(InputError, match="has no series 7"):
+        read(tmp_path / "s", series="7")
+
+
+def test_missing_slices(tmp_path: Path):
+    for n in (0, 1, 2, 4, 5):
+        _slice(tmp_path / "s", n, (0, 0, 3.0 * n))
+    with pytest.raises(
+        GeometryError, match=r"slices are missing: 3\.00 mm apart.*6\.0 to 12\.0 mm"
+    ):
+        read(tmp_path / "s")
+
+
+def test_uneven_spacing(tmp_path: Path):
+    for n, z in enumerate((0, 3, 6, 10.2, 13.2)):
+        _slice(tmp_path / "s", n, (0, 0, z))
+    with pytest.raises(GeometryError, match="slices are unevenly spaced"):
+        read(tmp_path / "s")
+
+
+def test_duplicates(tmp_path: Path):
+    for n in range(3):
+        _slice(tmp_path / "s", n, (0, 0, n))
+    again = pydicom.dcmread(tmp_path / "s" / "1.2.3-1")
+    again.save_as(tmp_path / "s" / "copy")
+    volume = read(tmp_path / "s")
+    assert volume.array.shape[2] == 3
+    assert "1 duplicate slices" in volume.meta.warnings[0]
+    _slice(tmp_path / "s", 77, (0, 0, 1))
+    with pytest.raises(GeometryError, match=r"two different slices lie at 1\.00 mm"):
+        read(tmp_path / "s")
+
+
+def test_gantry_tilt_is_geometry(tmp_path: Path):
+    for n in range(4):
+        _slice(tmp_path / "s", n, (0, 0.7 * n, 3.0 * n))
+    volume = read(tmp_path / "s")
+    assert volume.geometry.is_sheared
+    np.testing.assert_allclose(volume.geometry.to_world([[0, 0, 3]]), [[0, -2.1, 9]], atol=1e-6)
+
+
+def test_other_modality_and_localizer(tmp_path: Path):
+    for n in range(3):
+        _slice(tmp_path / "s", n, (0, 0, n), modality="MR")
+    for n in range(9):
+        _slice(
+            tmp_path / "s", 50 + n, (0, 0, n), series="4.5",
+            ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"],
+        )  # fmt: skip
+    volume = read(tmp_path / "s")
+    assert volume.array.shape[2] == 3
+    assert "modality MR" in volume.meta.warnings[-1]
+
+
+def test_no_image_at_all(tmp_path: Path):
+    (tmp_path / "s").mkdir()
+    with pytest.raises(InputError, match="holds no DICOM image"):
+        read(tmp_path / "s")
+    _slice(tmp_path / "one", 0, (0, 0, 0))
+    with pytest.raises(InputError, match="single slice"):
+        read(tmp_path / "one")
+
+
+def test_real_jpeg2000_series_equals_its_nifti(corpus: Path, tmp_path: Path):
+    folder = corpus / "dicom" / "totalseg_slab"
+    volume = check_ct(read(folder))
+    nifti = read(corpus / "Dataset103_TorsoPseudo/imagesTr/totalseg_slab_0000.nii.gz")
+    assert volume.array.shape == nifti.array.shape
+    corners = [[0, 0, 0], [n - 1 for n in volume.array.shape]]
+    a = np.sort(volume.geometry.to_world(corners), axis=0)
+    b = np.sort(nifti.geometry.to_world(corners), axis=0)
+    np.testing.assert_allclose(a, b, atol=0.1)
+    world = volume.geometry.to_world([[200, 250, 7], [300, 200, 12]])
+    there = np.round(nifti.geometry.to_voxel(world)).astype(int)
+    assert [volume.array[200, 250, 7], volume.array[300, 200, 12]] == [
+        nifti.array[tuple(v)] for v in there
+    ]
+    archive = tmp_path / "slab.zip"
+    with zipfile.ZipFile(archive, "w") as target:
+        for file in folder.iterdir():
+            target.write(file, f"series/{file.name}")
+    assert np.array_equal(read(archive).array, volume.array)
+    assert read(archive).meta.name == "slab"
