@@ -1,0 +1,1 @@
+"""This project beside its peers: same work, same machine, one run."""

@@ -1,0 +1,12 @@
+"""`python -m benchmarks auto|memory|validation|startup [options]`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+NAMES = ("auto", "memory", "validation", "startup")
+
+if len(sys.argv) < 2 or sys.argv[1] not in NAMES:
+    sys.exit(f"usage: python -m benchmarks {'|'.join(NAMES)} [--help]")
+importlib.import_module(f"benchmarks.{sys.argv[1]}").main(sys.argv[2:])

@@ -1,0 +1,153 @@
+"""One contender of the `auto` benchmark on one scan, in a process of its own.
+
+`python -m benchmarks.contenders NAME CASE OUT CONFIG` prints seconds and peak memory as JSON.
+
+The MONAI pipeline is the released bundle's, assembled from MONAI 1.6.1 parts as the fact sheet
+states it (2.1, 2.2, 2.6, 13): Spacing, CropForeground, intensity, RAS, sliding_window_inference of
+117 class logits (overlap 0.25, constant), argmax, Invertd nearest, save.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.machine import peak_gib
+from vista3d import anatomy
+from vista3d.network.config import MINI, OFFICIAL, NetworkConfig
+from vista3d.network.vista3d import Vista3D
+
+CONFIGS = {"official": OFFICIAL, "mini": MINI}
+
+
+def random_state(config: NetworkConfig) -> dict[str, torch.Tensor]:
+    """The same seeded weights for every contender; logits are spread so that few voxels tie."""
+    torch.manual_seed(0)
+    state = Vista3D(config).state_dict()
+    for name in ("class_head.mlp.3.weight", "class_head.mlp.3.bias"):
+        state[name] *= 8
+    return state
+
+
+def monai_pipeline(case: Path, out: Path, config: NetworkConfig, autocast: bool) -> dict[str, Any]:
+    """The released pipeline on a CPU, fp32 as its evaluator runs there, or with bf16 autocast."""
+    from monai.inferers import sliding_window_inference
+    from monai.networks.nets import vista3d132
+    from monai.transforms import (
+        Compose,
+        CropForegroundd,
+        EnsureChannelFirstd,
+        Invertd,
+        LoadImaged,
+        Orientationd,
+        SaveImaged,
+        ScaleIntensityRanged,
+        Spacingd,
+    )
+
+    if config != OFFICIAL:
+        sys.exit("MONAI's vista3d132 has the official sizes only")
+    network = vista3d132(in_channels=1).eval()
+    network.load_state_dict(random_state(config))
+    ids = torch.tensor(anatomy.everything())[:, None]
+    started = time.perf_counter()
+    before = Compose(
+        [
+            LoadImaged("image", image_only=True),
+            EnsureChannelFirstd("image"),
+            Spacingd("image", pixdim=(1.5, 1.5, 1.5), mode="bilinear"),
+            CropForegroundd("image", "image", margin=10, allow_smaller=True),
+            ScaleIntensityRanged(
+                "image", -963.8247715525971, 1053.678477684517, 0.0, 1.0, clip=True
+            ),
+            Orientationd("image", axcodes="RAS"),
+        ]
+    )
+    data = before({"image": str(case)})
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        logits = sliding_window_inference(
+            data["image"][None],
+            (128, 128, 128),
+            1,
+            lambda x: network(x, class_vector=ids).transpose(0, 1).float(),
+            overlap=0.25,
+            mode="constant",
+            padding_mode="replicate",
+        )[0]
+    # VistaPostTransformd: clamp, background where all are 0, argmax, then one pass per class.
+    logits[logits < 0] = 0
+    empty = (logits <= 0).all(0, keepdim=True)
+    index = logits.argmax(0, keepdim=True).float() + 1
+    index[empty] = 0
+    labels = torch.zeros_like(index)
+    for row, class_id in enumerate(ids[:, 0].tolist(), start=1):
+        labels[index == row] = class_id
+    labels.applied_operations, labels.affine = (
+        data["image"].applied_operations,
+        data["image"].affine,
+    )
+    data["pred"] = labels
+    after = Compose(
+        [
+            Invertd("pred", before, orig_keys="image", nearest_interp=True, to_tensor=True),
+            SaveImaged(
+                "pred", output_dir=str(out.parent), output_postfix=out.name.split(".")[0],
+                separate_folder=False, output_dtype=np.float32, print_log=False,
+            ),
+        ]
+    )  # fmt: skip
+    after(data)
+    (written,) = out.parent.glob(f"*_{out.name.split('.')[0]}.nii.gz")
+    written.replace(out)
+    return {"seconds": time.perf_counter() - started}
+
+
+def our_pipeline(
+    case: Path, out: Path, config: NetworkConfig, precision: str, runtime: str, preset: str
+) -> dict[str, Any]:
+    """`vista3d segment` without the command line: same weights, same classes."""
+    from vista3d.inference.model import Model
+    from vista3d.inference.runtimes import choose_runtime
+    from vista3d.network.metadata import CheckpointMeta
+    from vista3d.volume import check_ct, read, write_labels
+
+    network = Vista3D(config)
+    network.load_state_dict(random_state(config))
+    network.eval().requires_grad_(False)
+    window = (128, 128, 128) if config == OFFICIAL else (96, 96, 96)
+    meta = CheckpointMeta(
+        "official", config, (1.5, 1.5, 1.5), window, (-963.8247715525971, 1053.678477684517),
+        anatomy.everything(), "random weights",
+    )  # fmt: skip
+    compiled = time.perf_counter()
+    chosen = choose_runtime(network, window, runtime=runtime, precision=precision)
+    compiled = time.perf_counter() - compiled
+    started = time.perf_counter()
+    volume = check_ct(read(case))
+    result = Model(network, meta, chosen).segment(volume, "everything", preset=preset)
+    write_labels(out, result.labels, volume)
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "load_runtime_seconds": compiled, "run": result.run}
+
+
+def main() -> None:
+    name, case, out, config = sys.argv[1:5]
+    sizes = CONFIGS[config]
+    where = (Path(case), Path(out), sizes)
+    if name.startswith("monai"):
+        result = monai_pipeline(*where, autocast=name == "monai-bf16")
+    else:
+        _, runtime, precision, preset = name.split("-")
+        result = our_pipeline(*where, precision, runtime, preset)
+    result["peak_gib"] = peak_gib()
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
