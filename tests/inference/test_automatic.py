@@ -33,7 +33,8 @@ def _agreement(model: Model, hu: np.ndarray, name: str) -> float:
     image = torch.from_numpy(normalise(hu))[None, None]
     padding = {"replicate": "replicate", "air": "constant"}[chosen.padding]
     logits = sliding_window_inference(
-        image, model.meta.window, 1, lambda x: model.network.forward_classes(x, ids).transpose(0, 1),
+        image, model.meta.window, 1,
+        lambda x: model.network.forward_classes(x, ids).transpose(0, 1),
         overlap=chosen.overlap, mode=chosen.mode, padding_mode=padding,
     )[0].numpy()  # fmt: skip
     theirs = np.where(logits.max(0) > 0, np.array(CLASSES)[logits.argmax(0)], 0)

@@ -9,13 +9,27 @@ import typer
 
 def download(
     name: Annotated[str, typer.Argument(help="official or official-ctmr.")] = "official",
+    ctmr: Annotated[
+        bool,
+        typer.Option("--ctmr", help="The CT+MR model (non-commercial); same as official-ctmr."),
+    ] = False,
 ) -> None:
-    """Fetch published weights from the Hugging Face hub; resumable, sha256-checked."""
+    """Fetch published weights from the Hugging Face hub; resumable, sha256-checked.
+
+    They go to the hub's cache (HF_HOME); HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are honoured.
+    """
     from vista3d.network import weights
 
-    licence = weights.PUBLISHED[name][2] if name in weights.PUBLISHED else ""
+    chosen = "official-ctmr" if ctmr and name == "official" else name
+    licence = (
+        f"Licence of these weights: {weights.PUBLISHED[chosen].licence}"
+        if (chosen in weights.PUBLISHED)
+        else ""
+    )
     if licence:
-        typer.echo(f"Licence of these weights: {licence}", err=True)
-    path = weights.download(name)
-    typer.echo(f"{name}: {path}")
-    typer.echo(f"Licence of these weights: {licence}", err=True)
+        typer.echo(licence, err=True)
+    path = weights.download(chosen)
+    typer.echo(str(path))
+    sha256 = weights.receipt(chosen)["sha256"]
+    typer.echo(f"sha256 {sha256}, as the hub states. Use it with --model {chosen}", err=True)
+    typer.echo(licence, err=True)

@@ -111,7 +111,7 @@ def segment_volume(
     with contextlib.ExitStack() as stack:
         with watch.timed("segmenting") as step:
             blend = blend_features(
-                hu, meta.window, preset, meta.intensity, runtime.features,
+                hu, meta.window, preset, _intensity(meta, hu), runtime.features,
                 _allocator(budget, stack), step,
             )  # fmt: skip
         del hu
@@ -129,6 +129,14 @@ def segment_volume(
             "seconds_by_step": watch.seconds,
         }
     return Segmentation(labels, volume, classes, run=run, **extra)
+
+
+def _intensity(meta: CheckpointMeta, hu: np.ndarray) -> tuple[float, float]:
+    """HU mapped to 0 and 1: fixed, or percentiles of the cropped scan (NV-Segment-CTMR)."""
+    if meta.intensity_kind == "hu":
+        return meta.intensity
+    low, high = np.percentile(hu, meta.intensity)
+    return float(low), float(high)
 
 
 def _class_table(network: Vista3D, classes: tuple[int, ...]) -> np.ndarray:

@@ -7,7 +7,7 @@ classes.
 
 Skipping is exact: at an interpolated point a logit lies between the smallest and the largest of
 the grid points around it, so a tile only needs the classes that are positive somewhere in the box
-of model voxels it is interpolated from. Most tiles of a torso need none to twenty of 115 classes.
+of model voxels it is interpolated from. On average 9 of 115 in a torso.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from torch.nn import functional as F
 
 from vista3d.volume.resample import separable
 
-_TILE = (64, 64, 64)
-"""Voxels of the scan per tile: 1 MB of fp32 per class, small enough for the cache's outer level."""
+_TILE = (32, 32, 32)
+"""Voxels of the scan per tile. A 251 x 251 x 135 torso with 115 classes took 3.8 s with tiles of 64
+(24 classes per tile), 0.75 s with 32 (9 classes), 0.61 s with 24, 0.79 s with 16 (one core)."""
 
 _OUTSIDE = float("-inf")
 

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import pickle
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from vista3d.errors import WeightsError
-from vista3d.network.config import NetworkConfig
-from vista3d.network.layouts import config_of, to_bundle, unwrap
+from vista3d.network.layouts import check_keys, config_of, to_bundle, unwrap
 from vista3d.network.metadata import CheckpointMeta
+from vista3d.network.published import settings_of
 from vista3d.network.vista3d import Vista3D
 
-_KEY = "vista3d"
+log = logging.getLogger(__name__)
 
-CT_LICENCE = (
-    "NVIDIA Open Model License (weights of NV-Segment-CT / VISTA3D). The model's own pages "
-    "contradict each other on non-commercial terms: read the licence beside the weights before use."
-)
-CTMR_LICENCE = "NVIDIA OneWay Non-Commercial License (weights of NV-Segment-CTMR)."
+StorageType = Literal["float16", "float32"]
+
+_KEY = "vista3d"
 
 
 def save_checkpoint(
     path: Path,
     state: Mapping[str, Tensor],
     meta: CheckpointMeta,
-    dtype: Literal["float16", "float32"] = "float16",
+    dtype: StorageType | None = "float16",
 ) -> None:
     """Write a safetensors file, atomically.
 
@@ -38,63 +38,121 @@ def save_checkpoint(
         path: target.
         state: bundle-named tensors.
         meta: stored in the header as JSON.
-        dtype: storage of floating tensors.
+        dtype: storage of floating tensors; None keeps each as it is.
+
+    Raises:
+        WeightsError: a value is not finite in `dtype`.
     """
     from safetensors.torch import save_file
 
-    kind = getattr(torch, dtype)
-    tensors = {
-        name: (value.to(kind) if value.is_floating_point() else value).contiguous().cpu()
-        for name, value in state.items()
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        save_file(tensors, partial, metadata={_KEY: meta.to_json()})
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    tensors = {name: _stored(name, value, dtype) for name, value in state.items()}
+    _write(path, lambda partial: save_file(tensors, partial, metadata={_KEY: meta.to_json()}))
 
 
-def load_checkpoint(path: Path) -> tuple[Vista3D, CheckpointMeta]:
+def load_checkpoint(path: Path, name: str | None = None) -> tuple[Vista3D, CheckpointMeta]:
     """A network in eval mode with fp32 weights, and its metadata.
 
     Takes our safetensors, and the published .pt, .bin and .safetensors of both layouts with their
     wrappers; a published file gets the released settings as metadata.
 
+    Args:
+        path: the file.
+        name: "official" or "official-ctmr", for a file without metadata whose path does not say
+            which of the two it is.
+
     Raises:
         WeightsError: missing, damaged, needs code execution to load, or not a VISTA3D network.
     """
-    state, meta = read_state(path)
-    if meta is None:
-        meta = _published_meta(config_of(state, path.name), path)
+    state, meta = read_checkpoint(path, name)
+    for key in list(state):  # one by one: an fp16 file never stands beside its whole fp32 copy
+        if state[key].is_floating_point():
+            state[key] = state[key].float()
     with torch.device("meta"):
         network = Vista3D(meta.config)
-    _check_keys(network, state, path.name)
-    floats = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-    network.load_state_dict(floats, assign=True)
+    network.load_state_dict(state, assign=True)
     return network.requires_grad_(False).eval(), meta
 
 
-def read_state(path: Path) -> tuple[dict[str, Tensor], CheckpointMeta | None]:
-    """Bundle-named tensors of a file, and our metadata where it has it."""
+def read_checkpoint(
+    path: Path, name: str | None = None
+) -> tuple[dict[str, Tensor], CheckpointMeta]:
+    """Tensors as stored, with bundle names, and the metadata; both checked against the network.
+
+    Args:
+        path: the file.
+        name: see `load_checkpoint`.
+
+    Raises:
+        WeightsError: as `load_checkpoint`.
+    """
+    path = Path(path)
     if not path.is_file():
         msg = f"no weights at {path}: give a file, or run `vista3d download official`"
         raise WeightsError(msg)
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
+    state, stored = (
+        _read_safetensors(path) if path.suffix == ".safetensors" else (_read_torch(path), None)
+    )
+    if stored is not None:
+        meta = CheckpointMeta.from_json(stored, path.name)
+    else:
+        state = to_bundle(unwrap(state, path.name))
+        meta = settings_of(path, config_of(state, path.name), name)
+    with torch.device("meta"):
+        network = Vista3D(meta.config)
+    check_keys(
+        {key: tuple(value.shape) for key, value in network.state_dict().items()}, state, path.name
+    )
+    return state, meta
+
+
+def convert(
+    source: Path, target: Path, dtype: StorageType | None = None, name: str | None = None
+) -> CheckpointMeta:
+    """Rewrite a checkpoint: to `.safetensors` with metadata, or to a bundle-layout `.pt`.
+
+    The bundle layout keeps the tensors that no forward pass uses, so that official software loads
+    it strictly; it has no place for metadata.
+
+    Args:
+        source: any checkpoint that loads.
+        target: `.safetensors` or `.pt`.
+        dtype: storage of floating tensors; None keeps them bit for bit.
+        name: see `load_checkpoint`.
+
+    Returns:
+        The metadata of the source.
+
+    Raises:
+        WeightsError: the source cannot be loaded, or the target has another suffix.
+    """
+    if target.suffix not in (".safetensors", ".pt"):
+        msg = f"{target.name}: convert writes .safetensors (ours) or .pt (bundle layout)"
+        raise WeightsError(msg)
+    state, meta = read_checkpoint(source, name)
+    if target.suffix == ".safetensors":
+        save_checkpoint(target, state, meta, dtype)
+        return meta
+    tensors = {key: _stored(key, value, dtype) for key, value in state.items()}
+    _write(target, lambda partial: torch.save(tensors, partial))
+    log.warning("%s has no place for metadata: %s is lost there", target.name, meta.name)
+    return meta
+
+
+def _read_torch(path: Path) -> Any:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises pickle, zip, runtime and value errors alike
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
         msg = (
-            f"{path.name} cannot be loaded as plain tensors ({str(error).splitlines()[0]}): it is "
-            "damaged, or needs code execution, which is refused"
+            f"{path.name} holds more than tensors, and loading that could run code: refused. Where "
+            "you trust it, save its state_dict alone with torch.save, or as .safetensors"
         )
         raise WeightsError(msg) from error
-    return to_bundle(unwrap(content, path.name)), None
+    except Exception as error:  # a damaged file raises zip, runtime, key, EOF and value errors
+        msg = f"{path.name} is damaged or no checkpoint ({error!r:.120}): download or copy it again"
+        raise WeightsError(msg) from error
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], CheckpointMeta | None]:
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -104,61 +162,29 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], CheckpointMeta | N
     except (SafetensorError, OSError) as error:
         msg = f"{path.name} is damaged ({error}): download or copy it again"
         raise WeightsError(msg) from error
-    if _KEY in metadata:
-        return state, CheckpointMeta.from_json(metadata[_KEY], path.name)
-    return to_bundle(unwrap(state, path.name)), None
+    return state, metadata.get(_KEY)
 
 
-def _check_keys(network: Vista3D, state: Mapping[str, Tensor], source: str) -> None:
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    missing = sorted(expected.keys() - state.keys())
-    unexpected = sorted(state.keys() - expected.keys())
-    shapes = [
-        f"{name} {tuple(state[name].shape)} instead of {shape}"
-        for name, shape in expected.items()
-        if name in state and tuple(state[name].shape) != shape
-    ]
-    for what, names in (("lacks", missing), ("has unknown", unexpected), ("misshapes", shapes)):
-        if names:
-            msg = (
-                f"{source} {what} {len(names)} tensors ({', '.join(names[:4])}, ...): it is not a "
-                "whole VISTA3D checkpoint"
-            )
-            raise WeightsError(msg)
-
-
-def _published_meta(config: NetworkConfig, path: Path) -> CheckpointMeta:
-    """The released settings (facts 2.1, 2.3, 13): 1.5 mm, 128^3, the 124 trained classes."""
-    untrained = {2, 16, 18, 20, 21, 129, 130, 131}
-    return CheckpointMeta(
-        name="official",
-        config=config,
-        spacing=(1.5, 1.5, 1.5),
-        window=(128, 128, 128),
-        intensity=(-963.8247715525971, 1053.678477684517),
-        classes=tuple(i for i in range(1, 133) if i not in untrained),
-        licence=CT_LICENCE,
-        provenance={"file": path.name, "source": "published weights, converted on load"},
-    )
-
-
-def convert(source: Path, target: Path, dtype: Literal["float16", "float32"] = "float32") -> None:
-    """Rewrite a checkpoint: to `.safetensors` with metadata, or to a bundle-layout `.pt`.
-
-    Raises:
-        WeightsError: the source cannot be loaded, or the target has another suffix.
-    """
-    network, meta = load_checkpoint(source)
-    if target.suffix == ".safetensors":
-        save_checkpoint(target, network.state_dict(), meta, dtype)
-    elif target.suffix == ".pt":
-        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.save(dict(network.state_dict()), partial)
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
-    else:
-        msg = f"{target.name}: convert writes .safetensors (ours) or .pt (bundle layout)"
+def _stored(name: str, value: Tensor, dtype: StorageType | None) -> Tensor:
+    """On the CPU, contiguous, in the storage type; refuses what that type cannot hold."""
+    value = value.detach()
+    if dtype is not None and value.is_floating_point():
+        value = value.to(getattr(torch, dtype))
+    if value.is_floating_point() and not bool(value.isfinite().all()):
+        msg = f"{name} is not finite as {value.dtype}: store float32, or check the training run"
         raise WeightsError(msg)
+    return value.contiguous().cpu()
+
+
+def _write(path: Path, write: Callable[[Path], None]) -> None:
+    """Write beside the target, then rename: a reader never sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        partial.touch()
+        mode = partial.stat().st_mode  # what the umask gives; safetensors would leave 0600
+        write(partial)
+        partial.chmod(mode)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -28,9 +28,9 @@ def folded_product(vectors: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> 
         [B, 1, H, W, D].
     """
     taps = torch.einsum("bf,fct->btc", vectors, weight.flatten(2))
-    volume = torch.bmm(taps, x.flatten(2)).unflatten(2, x.shape[2:])
-    volume = F.pad(volume, (1, 1, 1, 1, 1, 1))
     h, w, d = x.shape[2:]
+    volume = torch.bmm(taps, x.flatten(2)).reshape(-1, 27, h, w, d)
+    volume = F.pad(volume, (1, 1, 1, 1, 1, 1))
     total = (vectors @ bias)[:, None, None, None].expand(-1, h, w, d)
     for t, (i, j, k) in enumerate(itertools.product(range(3), repeat=3)):
         total = total + volume[:, t, i : i + h, j : j + w, k : k + d]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from vista3d.errors import WeightsError
 from vista3d.network.config import NetworkConfig
 
 FORMAT = "vista3d-1"
+
+IntensityKind = Literal["hu", "percentiles"]
+_KINDS = ("hu", "percentiles")
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,14 @@ class CheckpointMeta:
         config: sizes of the network.
         spacing: of the model grid, mm.
         window: voxels of a sliding window.
-        intensity: HU mapped to 0 and to 1.
+        intensity: what is mapped to 0 and to 1, in the unit of `intensity_kind`.
         classes: trained global class ids; "everything" for this model.
         licence: of the weights, shown to users.
         provenance: training data, seeds, steps, or the source of converted weights.
+        intensity_kind: "hu" for fixed values, "percentiles" for percentiles of each scan (0..100).
+
+    Raises:
+        ValueError: settings that no network can work with.
     """
 
     name: str
@@ -35,6 +42,27 @@ class CheckpointMeta:
     classes: tuple[int, ...]
     licence: str
     provenance: dict[str, Any] = field(default_factory=dict)
+    intensity_kind: IntensityKind = "hu"
+
+    def __post_init__(self) -> None:
+        low, high = self.intensity
+        last = self.config.embeddings - 1
+        checks = (
+            (len(self.spacing) == 3 and min(self.spacing) > 0, "spacing", "3 positive lengths"),
+            (
+                len(self.window) == 3
+                and all(n > 0 == n % self.config.divisor for n in self.window),
+                "window",
+                f"3 multiples of {self.config.divisor}",
+            ),
+            (low < high, "intensity", "ascending"),
+            (self.intensity_kind in _KINDS, "intensity_kind", f"one of {', '.join(_KINDS)}"),
+            (all(1 <= i <= last for i in self.classes), "classes", f"ids of 1..{last}"),
+        )
+        for fine, name, rule in checks:
+            if not fine:
+                msg = f"{name} {getattr(self, name)} must be {rule}"
+                raise ValueError(msg)
 
     def to_json(self) -> str:
         """One line of JSON for a safetensors header."""
@@ -48,7 +76,7 @@ class CheckpointMeta:
             WeightsError: not our metadata.
         """
         try:
-            values = json.loads(text)
+            values = dict(json.loads(text))
             if values.pop("format") != FORMAT:
                 msg = f"{source} was written by another version of vista3d: update vista3d"
                 raise WeightsError(msg)
@@ -56,6 +84,6 @@ class CheckpointMeta:
             for key in ("spacing", "window", "intensity", "classes"):
                 values[key] = tuple(values[key])
             return cls(**values)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             msg = f"the metadata of {source} is damaged ({error!r}): download or convert it again"
             raise WeightsError(msg) from error

@@ -25,7 +25,8 @@ class Attention(nn.Module):
 
     def _split(self, x: Tensor, count: int) -> Tensor:
         """[B or 1, N, inner] -> [count, heads, N, inner / heads]; a shared row is not copied."""
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2).expand(count, -1, -1, -1)
+        heads = x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
+        return heads.expand(count, -1, -1, -1)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, count: int) -> Tensor:
         """q [B or 1, N, C], k and v [B or 1, M, C], B = `count` objects -> [B, N, C].

@@ -37,16 +37,27 @@ class Vista3D(nn.Module):
         if any(size % self.config.divisor for size in sizes):
             msg = f"window {sizes} must be a multiple of {self.config.divisor} along every axis"
             raise ValueError(msg)
+        if all(size == self.config.divisor for size in sizes):
+            msg = f"window {sizes} is one voxel at the lowest level, which cannot be normalised"
+            raise ValueError(msg)
         skips: list[Tensor] = self.image_encoder.encoder(x)
         return skips
 
+    def decode_auto(self, skips: list[Tensor]) -> Tensor:
+        """Skips of `encode` -> feature of the auto decoder [b, F, H, W, D], for the class head."""
+        return decode(self.image_encoder.up_layers_auto, skips)
+
+    def decode_point(self, skips: list[Tensor]) -> Tensor:
+        """Skips of `encode` -> feature of the point decoder [b, F, H, W, D], for the point head."""
+        return decode(self.image_encoder.up_layers, skips)
+
     def auto_features(self, x: Tensor) -> Tensor:
         """[b, 1, H, W, D] -> G [b, F, H, W, D], what the class table is multiplied with."""
-        return self.class_head.features(decode(self.image_encoder.up_layers_auto, self.encode(x)))
+        return self.class_head.features(self.decode_auto(self.encode(x)))
 
     def point_features(self, x: Tensor) -> Tensor:
         """[b, 1, H, W, D] -> full-resolution feature of the point decoder [b, F, H, W, D]."""
-        return decode(self.image_encoder.up_layers, self.encode(x))
+        return self.decode_point(self.encode(x))
 
     def class_table(self, ids: Tensor) -> Tensor:
         """Global class ids [K] (int64) -> class vectors [K, F]."""
@@ -54,8 +65,7 @@ class Vista3D(nn.Module):
 
     def forward_classes(self, x: Tensor, ids: Tensor) -> Tensor:
         """[b, 1, H, W, D] and ids [K] -> logits [K, b, H, W, D]."""
-        decoded = decode(self.image_encoder.up_layers_auto, self.encode(x))
-        out: Tensor = self.class_head(decoded, ids)
+        out: Tensor = self.class_head(self.decode_auto(self.encode(x)), ids)
         return out
 
     def point_logits(

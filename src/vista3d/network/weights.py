@@ -1,29 +1,30 @@
-"""From a model's name to a file on disk; the only place that may use the network."""
+"""From a model's name to a file on disk; with `hub`, the only place that may use the network."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
+import secrets
+from dataclasses import asdict
 from pathlib import Path
 
-from vista3d.errors import WeightsError
-from vista3d.network.checkpoint import CT_LICENCE, CTMR_LICENCE
+from vista3d.errors import UsageError, WeightsError
+from vista3d.network import hub
+from vista3d.network.published import PUBLISHED
+
+__all__ = ["EMBEDDED", "PUBLISHED", "download", "home", "receipt", "resolve"]
 
 log = logging.getLogger(__name__)
 
 EMBEDDED = Path(__file__).parent.parent / "weights" / "mini.safetensors"
 
-PUBLISHED = {
-    "official": ("nvidia/NV-Segment-CT", "vista3d_pretrained_model/model.pt", CT_LICENCE),
-    "official-ctmr": ("nvidia/NV-Segment-CTMR", "vista3d_pretrained_model/model.pt", CTMR_LICENCE),
-}
-"""Name -> Hugging Face repository, file and licence (facts 1.6)."""
-
 
 def home() -> Path:
-    """Where downloaded weights live: VISTA3D_HOME, or the platform's data folder."""
+    """Where this program keeps notes and weights put there by hand.
+
+    VISTA3D_HOME, or the platform's data folder. Downloads lie in the hub's cache (HF_HOME).
+    """
     if chosen := os.environ.get("VISTA3D_HOME"):
         return Path(chosen)
     from platformdirs import user_data_path
@@ -34,6 +35,9 @@ def home() -> Path:
 def resolve(model: str | Path) -> Path:
     """The file of "mini", of a downloaded published model, or a path. Never downloads.
 
+    A published model is looked for at `<home>/<name>/model.pt`, for machines without network, and
+    in the hub's cache, whichever program filled it.
+
     Raises:
         WeightsError: not there; the message says what to type.
     """
@@ -41,15 +45,23 @@ def resolve(model: str | Path) -> Path:
     if name == "mini":
         path = EMBEDDED
     elif name in PUBLISHED:
-        path = home() / name / "model.pt"
-        if not path.is_file():
-            msg = f"the weights {name!r} are not on this machine: run `vista3d download {name}`"
+        by_hand = home() / name / "model.pt"
+        if by_hand.is_file():
+            return by_hand
+        known = PUBLISHED[name]
+        found = hub.find_cached(known.repository, known.file)
+        if found is None:
+            msg = (
+                f"the weights {name!r} are not on this machine: run `vista3d download {name}`, or "
+                f"copy {Path(known.file).name} of {known.repository} to {by_hand}"
+            )
             raise WeightsError(msg)
+        return found
     else:
         path = Path(model)
     if not path.is_file():
-        known = ", ".join(["mini", *PUBLISHED])
-        msg = f"no model {name!r}: give a file, or one of {known}"
+        names = ", ".join(["mini", *PUBLISHED])
+        msg = f"no model {name!r}: give a file, or one of {names}"
         raise WeightsError(msg)
     return path
 
@@ -57,52 +69,45 @@ def resolve(model: str | Path) -> Path:
 def download(name: str = "official") -> Path:
     """Fetch published weights from the Hugging Face hub and check their sha256.
 
-    Resumable, locked against a second process, and honours HF_HOME, HF_ENDPOINT and
-    HF_HUB_OFFLINE, all through `huggingface_hub`.
+    Resumable, locked against a second process, and honours HF_HOME, HF_ENDPOINT, HF_TOKEN and
+    HF_HUB_OFFLINE. Where the hub cannot be asked, an earlier download is checked against its
+    receipt instead.
 
     Raises:
-        WeightsError: unknown name, no network, offline mode, or a file that differs from what the
-            hub says it is.
+        UsageError: no published model of that name.
+        WeightsError: no network, offline mode, or a file that differs from what the hub says it is.
     """
     if name not in PUBLISHED:
         msg = f"no published model {name!r}: one of {', '.join(PUBLISHED)}"
-        raise WeightsError(msg)
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-
-    repository, file, _ = PUBLISHED[name]
+        raise UsageError(msg)
+    known = PUBLISHED[name]
     try:
-        expected = get_hf_file_metadata(hf_hub_url(repository, file)).etag
-        cached = Path(hf_hub_download(repository, file))
-    except Exception as error:  # the hub client raises a family of HTTP, OS and offline errors
-        msg = (
-            f"{repository}/{file} could not be fetched ({type(error).__name__}: "
-            f"{str(error).splitlines()[0]}): check the network, HF_ENDPOINT and HF_HUB_OFFLINE, "
-            "or copy the file here and pass its path as --model"
-        )
-        raise WeightsError(msg) from error
-    digest = _sha256(cached)
-    if expected is None or digest != expected:
-        cached.unlink(missing_ok=True)
-        msg = f"{file} has sha256 {digest}, the hub says {expected}: it was removed, try again"
-        raise WeightsError(msg)
-    return _keep(cached, name, digest)
+        fetched = hub.fetch(known.repository, known.file)
+    except hub.HubUnreachableError:
+        kept = hub.find_cached(known.repository, known.file)
+        if kept is None or receipt(name).get("sha256") != hub.sha256_of(kept):
+            raise
+        log.warning("the hub cannot be asked: %s of an earlier download is unchanged", name)
+        return kept
+    _keep_receipt(name, fetched)
+    return fetched.path
 
 
-def _keep(cached: Path, name: str, digest: str) -> Path:
-    """Link the checked file under our own folder, beside a note of what it is."""
-    target = home() / name / "model.pt"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    target.symlink_to(cached.resolve())
-    repository, file, licence = PUBLISHED[name]
-    note = {"repository": repository, "file": file, "sha256": digest, "licence": licence}
-    target.with_name("source.json").write_text(json.dumps(note, indent=1))
-    return target
+def receipt(name: str) -> dict[str, str]:
+    """What was downloaded under a name: path, repository, file, commit, sha256, size, licence.
+
+    Empty where nothing was, or the note is damaged.
+    """
+    try:
+        return dict(json.loads((home() / f"{name}.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(2**22):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _keep_receipt(name: str, fetched: hub.Fetched) -> None:
+    note = {**asdict(fetched), "path": str(fetched.path), "licence": PUBLISHED[name].licence}
+    path = home() / f"{name}.json"
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial.write_text(json.dumps(note, indent=1) + "\n")
+    os.replace(partial, path)
