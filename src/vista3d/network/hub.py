@@ -60,6 +60,8 @@ def fetch(repository: str, file: str) -> Fetched:
         HubUnreachableError: no network, or offline mode.
         WeightsError: the hub refuses, no space is left, or the content is not what the hub states.
     """
+    # This house sends no telemetry; the hub client would, unless its variable is set before import.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.file_download import repo_folder_name
     from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
