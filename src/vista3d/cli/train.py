@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,11 +26,14 @@ def train(
     learning_rate: Annotated[float, typer.Option("--learning-rate")] = 1e-3,
     seed: Annotated[int, typer.Option("--seed")] = 0,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")] = "cpu",
+    initial: Annotated[
+        Path | None, typer.Option("--initial", help="Model file to start from; none: random.")
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option("--minutes", help="Stop after this time; run again to go on.")
     ] = None,
 ) -> None:
-    """Train a model from scratch and write OUTPUT/model.safetensors.
+    """Train a model and write OUTPUT/model.safetensors.
 
     Killed or stopped runs continue from their last checkpoint with the same patches.
     """
@@ -47,11 +51,17 @@ def train(
     except ValueError:
         msg = f"--phases {phases!r} is not of the form 64x3000,96x1200 (patch x steps)"
         raise UsageError(msg) from None
+    weights = None
+    if initial is not None:
+        from vista3d.network.checkpoint import load_checkpoint
+
+        network, meta = load_checkpoint(initial)
+        weights, config = network.state_dict(), replace(config, network=meta.config)
     until = None if minutes is None else time.time() + 60 * minutes
     found = [case for source in SOURCES for case in read_source(data, source, "train")]
     store = cache or output / "prepared"
     cases = [prepare_case(case, config.spacing, store) for case in found]
-    run = Run(config, output, device)
+    run = Run(config, output, device, weights)
     run.fit(cases, until=until)
     export(run, cases, output / "model.safetensors")
     typer.echo(f"step {run.step} of {config.steps}: {output / 'model.safetensors'}")

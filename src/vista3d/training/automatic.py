@@ -12,7 +12,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,14 @@ def prompt_losses(model: Vista3D, patch: Patch, ids: Tensor) -> tuple[Tensor, Te
 class Run:
     """State of one training run: network, weight average, optimiser, step."""
 
-    def __init__(self, config: TrainConfig, folder: Path, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        folder: Path,
+        device: str = "cpu",
+        initial: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Start a run, from `initial` weights or from scratch; or resume the one in `folder`."""
         torch.manual_seed(config.seed)
         self.config, self.folder = config, folder
         self.device = torch.device(device)
@@ -140,6 +147,8 @@ class Run:
         with torch.no_grad():
             self.model.class_head.mlp[3].get_parameter("bias").zero_()
             self.model.class_head.mlp[3].get_parameter("weight").mul_(0.1)
+        if initial is not None:
+            self.model.load_state_dict(initial)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         trained = [
             p for n, p in self.model.named_parameters()

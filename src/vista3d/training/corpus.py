@@ -43,7 +43,7 @@ class Source:
 SOURCES = (
     Source(
         "Dataset101_OpenKBP",
-        weight=0.25,
+        weight=0.40,
         complete=False,
         # Head-and-neck scans end in the upper chest: nothing below the diaphragm is in view.
         absent=(
@@ -92,12 +92,12 @@ SOURCES = (
     ),
     Source(
         "Dataset103_TorsoPseudo",
-        weight=0.45,
+        weight=0.37,
         # The neck and the head are outside every one of these scans.
         absent=("brain-stem", "left parotid", "right parotid"),
     ),
     Source(
-        "Dataset105_LabelMaps", weight=0.30, absent=("brain-stem", "left parotid", "right parotid")
+        "Dataset105_LabelMaps", weight=0.23, absent=("brain-stem", "left parotid", "right parotid")
     ),
 )
 

@@ -48,8 +48,7 @@ def _load(case: Case, spacing: float) -> tuple[np.ndarray | None, np.ndarray]:
     ids = to_global(np.asarray(truth.array), case.mapping)
     size = (spacing, spacing, spacing)
     if case.image is None:
-        empty = vol.Volume.from_array(np.zeros(ids.shape, np.int16), truth.affine)
-        _, grid = vol.prepare(empty, size, crop="none")
+        _, grid = vol.prepare(vol.Volume(ids, truth.affine), size, crop="none")
         return None, add_body(vol.labels_to_model(ids, grid), spacing)
     image, grid = vol.prepare(vol.read(case.image), size, crop="body", margin=8)
     return np.clip(image, -1024, 3071).astype(np.int16), vol.labels_to_model(ids, grid)
