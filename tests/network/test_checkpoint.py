@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tests.network.conftest import published_keys
+from vista3d import anatomy
 from vista3d.errors import WeightsError
 from vista3d.network.checkpoint import convert, load_checkpoint, save_checkpoint
 from vista3d.network.config import MINI, OFFICIAL, NetworkConfig
@@ -84,6 +85,7 @@ def test_published_wrappers(state: dict[str, torch.Tensor], tmp_path: Path, wrap
     torch.save(content, tmp_path / "model.pt")
     network, meta = load_checkpoint(tmp_path / "model.pt")
     assert meta.name == "model"  # not the official sizes: named after its file
+    assert "unknown" in meta.licence
     assert meta.spacing == (1.5, 1.5, 1.5)
     assert len(meta.classes) == 124
     assert network.config.widths == TINY.widths
@@ -98,7 +100,7 @@ def test_code_in_a_checkpoint_is_refused(tmp_path: Path):
             return (Path.touch, (tmp_path / "executed",))
 
     torch.save({"model": Evil()}, tmp_path / "evil.pt")
-    with pytest.raises(WeightsError, match="loading that could run code: refused"):
+    with pytest.raises(WeightsError, match=r"evil\.pt holds more than tensors.*its state_dict"):
         load_checkpoint(tmp_path / "evil.pt")
     assert not (tmp_path / "executed").exists()
 
@@ -109,24 +111,104 @@ def test_damaged_files_say_so(state: dict[str, torch.Tensor], tmp_path: Path):
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(WeightsError, match=r"cut\.safetensors is damaged"):
         load_checkpoint(path)
-    (tmp_path / "cut.pt").write_bytes(b"PK\x03\x04nothing")
-    with pytest.raises(WeightsError, match=r"cut\.pt is damaged"):
-        load_checkpoint(tmp_path / "cut.pt")
+    for content in (b"PK\x03\x04nothing", b"", b"hello" * 100, b"no"):
+        (tmp_path / "cut.pt").write_bytes(content)
+        with pytest.raises(WeightsError, match=r"cut\.pt is damaged or no checkpoint"):
+            load_checkpoint(tmp_path / "cut.pt")
+    torch.save([torch.zeros(1)], tmp_path / "list.pt")
+    with pytest.raises(WeightsError, match="holds no state dict"):
+        load_checkpoint(tmp_path / "list.pt")
     with pytest.raises(WeightsError, match="no weights at"):
         load_checkpoint(tmp_path / "absent.pt")
 
 
 def test_missing_and_misshaped_tensors_are_listed(state: dict[str, torch.Tensor], tmp_path: Path):
-    save_checkpoint(
-        tmp_path / "a.safetensors",
-        {k: v for k, v in state.items() if k != "class_head.mlp.0.bias"},
-        META,
-    )
-    with pytest.raises(WeightsError, match=r"1 tensors missing \(class_head\.mlp\.0\.bias\)"):
+    wrong = {k: v for k, v in state.items() if k != "class_head.mlp.0.bias"}
+    wrong["class_head.mlp.9.bias"] = torch.zeros(1)
+    wrong["class_head.mlp.3.bias"] = torch.zeros(5)
+    save_checkpoint(tmp_path / "a.safetensors", wrong, META)
+    with pytest.raises(WeightsError) as caught:
         load_checkpoint(tmp_path / "a.safetensors")
+    assert "1 tensors missing (class_head.mlp.0.bias)" in str(caught.value)
+    assert "1 tensors unexpected (class_head.mlp.9.bias)" in str(caught.value)
+    assert "class_head.mlp.3.bias (5,) instead of (8,)" in str(caught.value)
     torch.save({"something": torch.zeros(1)}, tmp_path / "b.pt")
     with pytest.raises(WeightsError, match="is not a VISTA3D checkpoint"):
         load_checkpoint(tmp_path / "b.pt")
+
+
+@pytest.mark.parametrize("layout", ["state_dict_keys_monai14.txt", "state_dict_keys_monai13.txt"])
+def test_a_file_of_the_published_sizes_loads(tmp_path: Path, layout: str):
+    # Broadcast zeros: 259 or 275 tensors of the true shapes in a small file.
+    state = {k: torch.zeros(1).expand(shape) for k, shape in published_keys(layout).items()}
+    torch.save(state, tmp_path / "model.pt")
+    network, meta = load_checkpoint(tmp_path / "model.pt")
+    assert network.config == OFFICIAL
+    assert meta.name == "official"
+    assert meta.window == (128, 128, 128)
+    assert meta.intensity == (-963.8247715525971, 1053.678477684517)
+    assert len(meta.classes) == 124
+    assert set(anatomy.everything()) < set(meta.classes)
+    assert "NVIDIA Open Model License" in meta.licence
+
+
+def test_the_ct_mr_model_is_known_by_its_path_or_by_request(tmp_path: Path):
+    keys = published_keys("state_dict_keys_monai14.txt")
+    state = {k: torch.zeros(1).expand(shape) for k, shape in keys.items()}
+    path = tmp_path / "models--nvidia--NV-Segment-CTMR" / "model.pt"
+    path.parent.mkdir()
+    torch.save(state, path)
+    _, meta = load_checkpoint(path)
+    _, asked = load_checkpoint(path.rename(tmp_path / "model.pt"), "official-ctmr")
+    for found in (meta, asked):
+        assert found.name == "official-ctmr"
+        assert found.window == (192, 192, 128)
+        assert (found.intensity, found.intensity_kind) == ((1.0, 99.0), "percentiles")
+        assert "OneWay Non-Commercial" in found.licence
+    trained = {s.id for s in anatomy.STRUCTURES.values() if s.trained and not s.parts}
+    assert set(meta.classes) == trained
+
+
+def test_storage_as_fp16_refuses_what_it_cannot_hold(
+    state: dict[str, torch.Tensor], tmp_path: Path
+):
+    state["class_head.mlp.0.bias"] = torch.full((8,), 1e6)
+    with pytest.raises(WeightsError, match=r"class_head\.mlp\.0\.bias is not finite as torch\.fl"):
+        save_checkpoint(tmp_path / "a.safetensors", state, META, "float16")
+    assert list(tmp_path.iterdir()) == []  # nothing half-written either
+    save_checkpoint(tmp_path / "a.safetensors", state, META, "float32")
+
+
+def test_a_written_file_is_as_readable_as_any_other(state: dict[str, torch.Tensor], tmp_path: Path):
+    save_checkpoint(tmp_path / "a.safetensors", state, META)
+    (tmp_path / "other").touch()
+    assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ('{"format": "vista3d-9"}', "another version of vista3d"),
+        ('["a list"]', "is damaged"),
+        ("{}", "is damaged"),
+        (META.to_json().replace('"window": [32, 32, 32]', '"window": [32, 32, 33]'), "multiples"),
+        (META.to_json().replace('"widths"', '"depths"'), "is damaged"),
+    ],
+)
+def test_damaged_metadata_says_so(change: str, message: str):
+    assert CheckpointMeta.from_json(META.to_json(), "a.safetensors") == META
+    with pytest.raises(WeightsError, match=message):
+        CheckpointMeta.from_json(change, "a.safetensors")
+
+
+def test_convert_keeps_the_storage_type(state: dict[str, torch.Tensor], tmp_path: Path):
+    save_checkpoint(tmp_path / "half.safetensors", state, META, "float16")
+    convert(tmp_path / "half.safetensors", tmp_path / "half.pt")
+    half = torch.load(tmp_path / "half.pt", weights_only=True)
+    assert {v.dtype for v in half.values()} == {torch.float16}
+    torch.save(state, tmp_path / "full.pt")
+    convert(tmp_path / "full.pt", tmp_path / "small.safetensors", "float16")
+    assert (tmp_path / "small.safetensors").stat().st_size < (tmp_path / "full.pt").stat().st_size
 
 
 def test_convert_there_and_back(state: dict[str, torch.Tensor], tmp_path: Path):

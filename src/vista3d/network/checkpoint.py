@@ -142,14 +142,28 @@ def _read_torch(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if not _looks_saved_by_torch(path):
+            raise _damaged(path, error) from error
         msg = (
             f"{path.name} holds more than tensors, and loading that could run code: refused. Where "
             "you trust it, save its state_dict alone with torch.save, or as .safetensors"
         )
         raise WeightsError(msg) from error
     except Exception as error:  # a damaged file raises zip, runtime, key, EOF and value errors
-        msg = f"{path.name} is damaged or no checkpoint ({error!r:.120}): download or copy it again"
-        raise WeightsError(msg) from error
+        raise _damaged(path, error) from error
+
+
+def _looks_saved_by_torch(path: Path) -> bool:
+    """A zip file, or the pickle (protocol 2) that torch wrote before 1.6."""
+    with path.open("rb") as file:
+        return file.read(2) in (b"PK", b"\x80\x02")
+
+
+def _damaged(path: Path, error: Exception) -> WeightsError:
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    return WeightsError(
+        f"{path.name} is damaged or no checkpoint ({reason:.100}): download or copy it again"
+    )
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], str | None]:

@@ -145,20 +145,24 @@ def _transfer(repository: str, file: str, commit: str, blob: Path, size: int) ->
             f"{blob.parent}: free some, or set HF_HOME to another disk"
         )
         raise WeightsError(msg)
-    if here:
-        log.info("%s: going on after %.0f of %.0f MB", file, here / 1e6, size / 1e6)
-    try:
-        with partial.open("ab") as target:
-            http_get(
-                hf_hub_url(repository, file, revision=commit),
-                target,
-                resume_size=here,
-                headers=build_hf_headers(),
-                expected_size=size,
-                displayed_filename=file,
-            )
-    except Exception as error:
-        raise _explained(error, repository, file) from error
+    while True:
+        if here:
+            log.info("%s: going on after %.0f of %.0f MB", file, here / 1e6, size / 1e6)
+        try:
+            with partial.open("ab") as target:
+                http_get(
+                    hf_hub_url(repository, file, revision=commit),
+                    target,
+                    resume_size=here,
+                    headers=build_hf_headers(),
+                    expected_size=size,
+                    displayed_filename=file,
+                )
+            break
+        except Exception as error:
+            before, here = here, partial.stat().st_size
+            if not before < here < size:  # nothing more came: trying again would not help
+                raise _explained(error, repository, file) from error
     if (found := sha256_of(partial)) != blob.name:
         partial.unlink()
         msg = f"{file} has sha256 {found}, the hub states {blob.name}: it was removed, run it again"

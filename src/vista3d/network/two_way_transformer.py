@@ -71,14 +71,14 @@ class TwoWayLayer(nn.Module):
 
     def _look_at_each_other(self, q: Tensor, qpe: Tensor) -> Tensor:
         if self.first:  # replaces the tokens: no residual, no position
-            out: Tensor = self.self_attn(q, q, q, len(q))
+            out: Tensor = self.self_attn(q, q, q, q.shape[0])
             return out
-        out = q + self.self_attn(q + qpe, q + qpe, q, len(q))
+        out = q + self.self_attn(q + qpe, q + qpe, q, q.shape[0])
         return out
 
     def forward(self, q: Tensor, k: Tensor, qpe: Tensor, kpe: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens q [B, N, C] with position qpe; image k [B or 1, M, C] with position kpe."""
-        count = len(q)
+        count = q.shape[0]
         q = self.norm1(self._look_at_each_other(q, qpe))
         q = self.norm2(q + self.cross_attn_token_to_image(q + qpe, k + kpe, k, count))
         q = self.norm3(q + self.mlp(q))
@@ -105,7 +105,7 @@ class TwoWayTransformer(nn.Module):
         q, k = tokens, image
         for layer in self.layers:
             q, k = layer(q, k, tokens, image_pe)
-        q = q + self.final_attn_token_to_image(q + tokens, k + image_pe, k, len(q))
+        q = q + self.final_attn_token_to_image(q + tokens, k + image_pe, k, q.shape[0])
         return self.norm_final_attn(q), k
 
 
@@ -116,6 +116,7 @@ def fourier_position(x: Tensor, matrix: Tensor) -> Tensor:
     half precision, and the phase (up to 60 rad) would be off by a quarter of a radian.
     """
     x = 2 * x.float() - 1
-    first, second, third = matrix.float()
-    z = 2 * torch.pi * (x[..., 0:1] * first + x[..., 1:2] * second + x[..., 2:3] * third)
+    rows = matrix.float()
+    z = x[..., 0:1] * rows[0] + x[..., 1:2] * rows[1] + x[..., 2:3] * rows[2]
+    z = 2 * torch.pi * z
     return torch.cat([z.sin(), z.cos()], dim=-1)
