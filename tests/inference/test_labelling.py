@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.volume.conftest import rotation
-from vista3d.inference.labelling import class_logits, label_volume
+from vista3d.inference import labelling
+from vista3d.inference.labelling import LabelMap, PerClass, label_volume
+from vista3d.inference.tiles import GeneralTile, SeparableTile, plan_tiles
 
 IDS = (3, 7, 57, 204)
 SIZES = (9, 11, 8)
@@ -72,14 +75,6 @@ def test_large_ids_need_uint16_and_one_class_is_a_threshold():
     assert np.array_equal(labels == 300, features[0] > 0)
 
 
-def test_logits_of_each_class():
-    rng = np.random.default_rng(1)
-    features = rng.standard_normal((5, *SIZES)).astype(np.float32)
-    table = rng.standard_normal((4, 5)).astype(np.float32)
-    for row, values in zip(table, class_logits(features, table, np.eye(4), SIZES), strict=True):
-        np.testing.assert_allclose(values, np.einsum("f,fxyz->xyz", row, features), atol=1e-5)
-
-
 def test_outside_the_model_grid_is_background():
     features = np.ones((1, 4, 4, 4), np.float32)
     shift = np.eye(4)
@@ -89,15 +84,133 @@ def test_outside_the_model_grid_is_background():
     assert (labels > 0).sum() == 64
 
 
-@pytest.mark.parametrize("count", [2, 200])
+def _smooth(channels, shape, seed=0):
+    """Random features [F, h, w, d] that vary over some voxels, around 0."""
+    from scipy.ndimage import gaussian_filter
+
+    noise = np.random.default_rng(seed).standard_normal((channels, *shape))
+    return gaussian_filter(noise, (0, 2, 2, 2)).astype(np.float32) * 20
+
+
+def _table(count, channels, seed=5):
+    return np.random.default_rng(seed).standard_normal((count, channels)).astype(np.float32)
+
+
+@pytest.mark.parametrize("shear", [0.02, 0.3])
+def test_sheared_scans(shear):
+    """Larger than one tile, so that the box of every tile is tried, too."""
+    matrix = np.diag([0.5, 0.6, 0.4, 1.0])
+    matrix[1, 2], matrix[0, 1] = shear, -shear / 2
+    matrix[:3, 3] = (1.3, -2.2, 0.7)
+    sizes, shape = (26, 30, 28), (50, 61, 67)
+    tiles = plan_tiles(sizes, matrix, shape)
+    assert len(tiles) > 8
+    assert all(isinstance(tile, GeneralTile) for tile in tiles)
+    features, table = _smooth(4, sizes), _table(4, 4)
+    expected, up, inside = _brute(features, table, IDS, matrix, shape)
+    found = label_volume(features, table, IDS, matrix, shape)
+    top = np.sort(np.concatenate([up, np.zeros((1, *shape))]), axis=0)
+    sure = (top[-1] - top[-2] > 1e-3) & inside
+    assert len(np.unique(found)) == 5
+    assert (found == expected)[sure].all()
+    assert not found[~inside].any()
+
+
+def test_both_ways_of_interpolating_agree():
+    matrix, values = np.diag([0.5, 0.7, 0.9, 1.0]), torch.from_numpy(_smooth(3, (17, 22, 19)))
+    tile = plan_tiles((17, 22, 19), matrix, (32, 31, 20))[0]
+    assert isinstance(tile, SeparableTile)
+    general = GeneralTile(tile.target, tile.source, (17, 22, 19), matrix)
+    box = values[(slice(None), *tile.source)]
+    torch.testing.assert_close(tile.interpolate(box), general.interpolate(box), atol=1e-5, rtol=0)
+
+
+def test_equal_logits_go_to_the_class_that_was_named_first():
+    features = np.ones((1, 6, 6, 6), np.float32)
+    ids = tuple(range(90, 50, -1))  # more than one group of classes
+    found = label_volume(features, np.ones((40, 1), np.float32), ids, np.eye(4), (6, 6, 6))
+    assert set(np.unique(found)) == {90}
+
+
+def test_chunks_of_classes_change_nothing(monkeypatch):
+    features, table, ids = _smooth(6, (12, 12, 12)), _table(30, 6), tuple(range(1, 31))
+    found = []
+    for chunk, group in ((1, 1), (7, 3), (1000, 255)):
+        monkeypatch.setattr(labelling, "_CHUNK", chunk)
+        monkeypatch.setattr(labelling, "_GROUP", group)
+        matrix = np.diag([0.4, 0.4, 0.4, 1])
+        found.append(label_volume(features, table, ids, matrix, (30, 30, 30)))
+    assert len(np.unique(found[0])) > 5
+    # The products are summed in another order.
+    assert (found[0] == found[1]).mean() > 0.9999
+    assert (found[0] == found[2]).mean() > 0.9999
+
+
+def test_classes_that_cannot_win_are_not_interpolated():
+    """One class is the strongest all over a tile, one is negative: neither costs anything."""
+    seen = []
+
+    class Spy(SeparableTile):
+        def interpolate(self, values):
+            seen.append(len(values))
+            return super().interpolate(values)
+
+    (tile,) = plan_tiles((4, 4, 4), np.eye(4), (4, 4, 4))
+    features = np.linspace(0.9, 1.1, 64, dtype=np.float32).reshape(1, 4, 4, 4)
+    table = torch.tensor([[1.0], [5.0], [-3.0], [4.9]])
+    sink = LabelMap(table, (1, 5, 6, 7), (4, 4, 4))
+    sink.take(Spy(tile.order, tile.pieces), torch.from_numpy(features))
+    assert (sink.labels == 5).all()
+    assert seen == [2]  # 5.0 and 4.9 overlap in range
+
+
+def test_masks_overlap_and_probabilities_are_sigmoids():
+    features, ids = _smooth(4, (9, 9, 9)), (1, 5, 130)
+    table, matrix, shape = torch.from_numpy(_table(3, 4)), np.diag([0.5, 0.5, 0.5, 1]), (20,) * 3
+    matrix[:3, 3] = -1.5  # the first voxels of the scan lie outside the model grid
+    masks = PerClass(table, ids, shape, "masks")
+    chances = PerClass(table, ids, shape, "probabilities")
+    labels = LabelMap(table, ids, shape)
+    for tile in plan_tiles((9, 9, 9), matrix, shape):
+        box = torch.from_numpy(features[(slice(None), *tile.source)])
+        for sink in (masks, chances, labels):
+            sink.take(tile, box)
+    _, up, inside = _brute(features, table.numpy(), ids, matrix, shape)
+    assert sum(mask.astype(int) for mask in masks.volumes.values()).max() > 1
+    for number, logit in zip(ids, up, strict=True):
+        mask, chance = masks.volumes[number], chances.volumes[number]
+        assert chance.dtype == np.float16
+        expected = np.where(inside, 1 / (1 + np.exp(-logit)), 0)
+        np.testing.assert_allclose(chance, expected, atol=2e-3)
+        sure = np.abs(expected - 0.5) > 1e-4
+        assert (mask == (expected > 0.5))[sure].all()
+        assert not mask[~inside].any()
+        assert mask[labels.labels == number].all()
+
+
+@pytest.mark.parametrize("count", [8, 512])
 def test_memory_does_not_grow_with_the_number_of_classes(count):
+    """The largest tensor that torch makes on the way, and what numpy holds."""
+    largest = 0
+
+    class Recorder(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            nonlocal largest
+            out = func(*args, **(kwargs or {}))
+            if isinstance(out, torch.Tensor):
+                largest = max(largest, out.untyped_storage().nbytes())
+            return out
+
     import tracemalloc
 
-    rng = np.random.default_rng(0)
-    features = rng.standard_normal((4, 16, 16, 16)).astype(np.float32)
-    table = rng.standard_normal((count, 4)).astype(np.float32)
+    # Every class is a candidate in every tile: nothing can be left out.
+    features, table = np.ones((4, 24, 24, 24), np.float32), np.full((count, 4), 0.1, np.float32)
     tracemalloc.start()
-    label_volume(features, table, tuple(range(1, count + 1)), np.diag([0.25] * 3 + [1]), (64,) * 3)
+    with Recorder():
+        matrix, ids = np.diag([0.5] * 3 + [1]), tuple(range(1, count + 1))
+        label_volume(features, table, ids, matrix, (48, 48, 48))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 8 * 64**3  # a K-channel volume would be 4 * K * 64^3
+    # A tile is 32^3 voxels, from 18^3 of the model grid; all 512 classes would be 64 MB.
+    assert 0 < largest <= 4 * max(labelling._CHUNK * 18**3, labelling._GROUP * 32**3)
+    assert peak < 8 * 48**3

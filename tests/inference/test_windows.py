@@ -1,3 +1,5 @@
+"""Windows: MONAI's rules, and coverage."""
+
 import itertools
 
 import numpy as np
@@ -54,3 +56,33 @@ def test_padding_is_split_as_monai_does(shape):
         assert grid.before[axis] == max(0, 64 - shape[axis]) // 2
         assert volume[axis].stop - volume[axis].start == local[axis].stop - local[axis].start
         assert local[axis].start == grid.before[axis]
+
+
+SMALL = st.integers(1, 150)
+
+
+@given(
+    st.tuples(SMALL, SMALL, SMALL),
+    st.tuples(*[st.sampled_from([16, 32, 48])] * 3),
+    st.sampled_from([0.0, 0.125, 0.25, 0.3, 0.5, 0.625, 0.75]),
+)
+def test_same_windows_as_monai_for_any_shape(shape, window, overlap):
+    from monai.data.utils import dense_patch_slices
+    from monai.inferers.utils import _get_scan_interval
+
+    grid = WindowGrid.over(shape, window, overlap)
+    interval = _get_scan_interval(grid.padded, window, 3, (overlap,) * 3)
+    expected = dense_patch_slices(grid.padded, window, interval)
+    assert list(grid.starts) == [tuple(part.start for part in box) for box in expected]
+
+
+@given(SIZES, st.sampled_from([16, 96, 128]), st.sampled_from([0, 0.25, 0.625]))
+def test_even_windows_are_as_few_as_regular_ones(size, window, overlap):
+    size = max(size, window)
+    even, regular = even_starts(size, window, overlap), regular_starts(size, window, overlap)
+    assert len(even) == len(regular)
+
+
+def test_even_placement_spreads_what_monai_piles_up_at_the_far_border():
+    assert regular_starts(200, 96, 0.25) == [0, 72, 104]
+    assert even_starts(200, 96, 0.25) == [0, 52, 104]

@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from vista3d.errors import CancelledError, UsageError
-from vista3d.inference.blending import blend_features
-from vista3d.inference.budget import Budget, available_memory, plan_memory
-from vista3d.inference.labelling import class_logits, label_volume
+from vista3d.errors import UsageError
+from vista3d.inference.blending import RollingFeatures, WindowPlan, plan_windows
+from vista3d.inference.budget import (
+    Budget,
+    Demand,
+    Supply,
+    available_memory,
+    device_memory,
+    free_disk,
+    plan_memory,
+    scratch_folder,
+    window_bytes,
+)
+from vista3d.inference.labelling import LabelMap, Output, PerClass, Sink
 from vista3d.inference.presets import Preset
 from vista3d.inference.runtimes import Runtime
+from vista3d.inference.schedule import Schedule, make_schedule
+from vista3d.inference.tiles import plan_tiles
+from vista3d.inference.watch import Watch
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.network.vista3d import Vista3D
-from vista3d.volume import ModelGrid, Volume, prepare
-
-Output = Literal["labels", "probabilities", "masks"]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What is being done, and how much of it is done (0..1)."""
-
-    step: str
-    fraction: float
+from vista3d.volume import Volume, normalise, prepare
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,48 +59,32 @@ class Segmentation:
     run: dict[str, Any] = field(default_factory=dict)
 
 
-class Watch:
-    """Progress out, cancellation in, and the seconds of each step."""
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """What a scan is segmented with: network, its settings, and the runtime of its windows."""
 
-    def __init__(
-        self, progress: Callable[[Progress], None] | None, cancel: threading.Event | None
-    ) -> None:
-        self._progress, self._cancel = progress, cancel
-        self.seconds: dict[str, float] = {}
+    network: Vista3D
+    meta: CheckpointMeta
+    runtime: Runtime
 
-    def told(self, step: str) -> Callable[[int, int], None]:
-        """A listener for one step's (done, total)."""
-
-        def listen(done: int, total: int) -> None:
-            if self._cancel is not None and self._cancel.is_set():
-                msg = f"cancelled while {step}"
-                raise CancelledError(msg)
-            if self._progress is not None:
-                self._progress(Progress(step, done / max(1, total)))
-
-        return listen
-
-    @contextlib.contextmanager
-    def timed(self, step: str) -> Iterator[Callable[[int, int], None]]:
-        """Time a step; yields its listener."""
-        listen = self.told(step)
-        listen(0, 1)
-        started = time.perf_counter()
-        yield listen
-        self.seconds[step] = round(time.perf_counter() - started, 3)
+    def class_table(self, classes: tuple[int, ...], device: str) -> Tensor:
+        """The class vectors [K, F] float32: the class head's MLP is run once, not per window."""
+        home = self.network.class_head.class_embeddings.weight.device
+        with torch.inference_mode():
+            table = self.network.class_table(torch.tensor(classes, device=home))
+        return table.float().to(device)
 
 
 def segment_volume(
-    network: Vista3D,
-    runtime: Runtime,
-    meta: CheckpointMeta,
+    engine: Engine,
     volume: Volume,
     classes: tuple[int, ...],
     preset: Preset,
     output: Output,
     watch: Watch,
+    memory_limit: int | None = None,
 ) -> Segmentation:
-    """Prepare, blend, label. `classes` are expanded global ids.
+    """Prepare; then run windows row by row, labelling what is final. `classes`: global ids.
 
     Raises:
         CancelledError, MemoryBudgetError, UsageError.
@@ -105,30 +92,71 @@ def segment_volume(
     if not classes:
         msg = "no class to segment: name one, or 'everything'"
         raise UsageError(msg)
-    with watch.timed("preparing"):
+    meta, shape = engine.meta, volume.geometry.shape
+    with watch.timed("preparing") as step:
+        step(0, 1)
         hu, grid = prepare(volume, meta.spacing, crop=preset.crop, margin=preset.margin)
-    budget = _budget(network, meta, volume, hu)
-    with contextlib.ExitStack() as stack:
+        plan = plan_windows(hu, meta.window, preset)
+        tiles = plan_tiles(grid.geometry.shape, grid.to_model, shape)
+        schedule = make_schedule(plan, tiles)
+    scratch = scratch_folder()
+    demand = _demand(engine, volume, plan, schedule, len(classes), output)
+    supply = _supply(engine.runtime.device, volume.array.nbytes + hu.nbytes, scratch, memory_limit)
+    budget = plan_memory(demand, supply)
+    with _feature_store(budget, engine, plan, schedule, scratch) as store:
+        table = engine.class_table(classes, str(store.device))
+        label_map = LabelMap(table, classes, shape)
+        sinks: list[Sink] = [label_map]
+        per_class = None if output == "labels" else PerClass(table, classes, shape, output)
+        sinks += [] if per_class is None else [per_class]
+        run_schedule(engine, hu, plan, schedule, preset, store, sinks, watch)
+    run = {
+        "windows": len(plan.starts),
+        "windows_skipped": plan.skipped,
+        "model_grid": list(grid.geometry.shape),
+        "feature_planes": schedule.planes,
+        "memory": budget.summary(),
+        "seconds_by_step": watch.seconds,
+    }
+    extra = {} if per_class is None else {output: per_class.volumes}
+    return Segmentation(label_map.labels, volume, classes, run=run, **extra)
+
+
+def run_schedule(
+    engine: Engine,
+    hu: np.ndarray,
+    plan: WindowPlan,
+    schedule: Schedule,
+    preset: Preset,
+    store: Tensor,
+    sinks: list[Sink],
+    watch: Watch,
+) -> None:
+    """Run all windows of hu [h, w, d] and give every tile to every sink."""
+    features = RollingFeatures(store, plan.axis)
+    features.advance(schedule.first)
+    weight, total = plan.weights(preset)
+    scale = _intensity(engine.meta, hu)
+    done, last = 0, len(schedule.rounds) - 1
+    for number, part in enumerate(schedule.rounds):
         with watch.timed("segmenting") as step:
-            blend = blend_features(
-                hu, meta.window, preset, _intensity(meta, hu), runtime.features,
-                _allocator(budget, stack), step,
-            )  # fmt: skip
-        del hu
-        with watch.timed("labelling") as step:
-            table = _class_table(network, classes)
-            labels = label_volume(
-                blend.features, table, classes, grid.to_model, volume.geometry.shape, step
-            )
-            extra = _per_class(output, blend.features, table, classes, grid, step)
-        run = {
-            "windows": blend.windows,
-            "windows_skipped": blend.skipped,
-            "model_grid": list(grid.geometry.shape),
-            "memory": budget.summary(),
-            "seconds_by_step": watch.seconds,
-        }
-    return Segmentation(labels, volume, classes, run=run, **extra)
+            step(done, len(plan.starts))
+            for start in part.starts:
+                inside, local = plan.grid.inside(start)
+                patch = pad_patch(hu[inside], local, plan.grid.window, preset.padding)
+                found = engine.runtime.tensor(normalise(patch, *scale))
+                share = torch.from_numpy(weight[local] / total[inside]).to(store.device)
+                features.add(found[(slice(None), *local)].to(store.device), inside, share)
+                done += 1
+                step(done, len(plan.starts))
+        # Labels of earlier rows are made in between; the last ones are a step of their own.
+        with watch.timed("labelling", quiet=number < last) as step:
+            for count, tile in enumerate(part.tiles):
+                step(count, len(part.tiles))
+                box = features.box(tile.source)
+                for sink in sinks:
+                    sink.take(tile, box)
+        features.advance(part.first)
 
 
 def _intensity(meta: CheckpointMeta, hu: np.ndarray) -> tuple[float, float]:
@@ -139,52 +167,54 @@ def _intensity(meta: CheckpointMeta, hu: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _class_table(network: Vista3D, classes: tuple[int, ...]) -> np.ndarray:
-    """The class vectors [K, F]: the class head's MLP is run once, not per window."""
-    device = network.class_head.class_embeddings.weight.device
-    with torch.inference_mode():
-        return np.asarray(network.class_table(torch.tensor(classes, device=device)).cpu().numpy())
+def pad_patch(
+    hu: np.ndarray, local: tuple[slice, ...], window: tuple[int, int, int], padding: str
+) -> np.ndarray:
+    """The window's voxels, padded where the volume is smaller."""
+    pad = [(part.start, size - part.stop) for part, size in zip(local, window, strict=True)]
+    if not any(any(sides) for sides in pad):
+        return hu
+    if padding == "replicate":
+        return np.pad(hu, pad, mode="edge")
+    return np.pad(hu, pad, constant_values=-1024)
 
 
-def _budget(network: Vista3D, meta: CheckpointMeta, volume: Volume, hu: np.ndarray) -> Budget:
+def _demand(
+    engine: Engine, volume: Volume, plan: WindowPlan, schedule: Schedule, count: int, output: Output
+) -> Demand:
+    """Bytes from the shapes alone."""
+    voxels = int(np.prod(plan.grid.shape))
+    plane = voxels // plan.grid.shape[plan.axis]
+    channels = engine.network.config.features
+    bytes_per_class = {"labels": 0, "masks": 1, "probabilities": 2}[output]
+    return Demand(
+        scan=volume.array.nbytes + 8 * voxels,
+        features=4 * channels * plane * schedule.planes,
+        window=window_bytes(channels, plan.grid.window, engine.runtime.precision),
+        result=volume.array.size * (2 + bytes_per_class * count),
+    )
+
+
+def _supply(device: str, held: int, scratch: Path, limit: int | None) -> Supply:
+    """Free memory now, or the user's limit. What is already held belongs to the peak, too."""
     free = available_memory()
-    # What is already resident is not free any more, but belongs to the peak.
-    held = volume.array.nbytes + hu.nbytes
-    return plan_memory(
-        network.config, held, hu.size, meta.window, volume.array.size,
-        None if free is None else free + held,
-    )  # fmt: skip
+    host = limit if limit is not None else None if free is None else free + held
+    return Supply(host, device_memory(device), free_disk(scratch))
 
 
-def _allocator(
-    budget: Budget, stack: contextlib.ExitStack
-) -> Callable[[tuple[int, ...]], np.ndarray]:
-    """Zeros in memory, or in a temporary file that vanishes with the case."""
-    if budget.rung == "memory":
-        return lambda shape: np.zeros(shape, np.float32)
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vista3d-"))
-    return lambda shape: np.memmap(f"{folder}/features", np.float32, "w+", shape=shape)
-
-
-def _per_class(
-    output: Output,
-    features: np.ndarray,
-    table: np.ndarray,
-    classes: tuple[int, ...],
-    grid: ModelGrid,
-    step: Callable[[int, int], None],
-) -> dict[str, dict[int, np.ndarray]]:
-    """Probabilities or overlapping masks of every class; memory grows with their number."""
-    if output == "labels":
-        return {}
-    found = {}
-    shape = grid.original.shape
-    logits = class_logits(features, table, grid.to_model, shape)
-    for done, (class_id, values) in enumerate(zip(classes, logits, strict=True)):
-        step(done, len(classes))
-        if output == "masks":
-            found[class_id] = values > 0
-        else:
-            with np.errstate(over="ignore"):
-                found[class_id] = (1 / (1 + np.exp(-values))).astype(np.float16)
-    return {output: found}
+@contextlib.contextmanager
+def _feature_store(
+    budget: Budget, engine: Engine, plan: WindowPlan, schedule: Schedule, scratch: Path
+) -> Iterator[Tensor]:
+    """Zeros [F, h, w, d] where the budget wants them; a file vanishes with the case."""
+    sizes = list(plan.grid.shape)
+    sizes[plan.axis] = schedule.planes
+    shape = (engine.network.config.features, *sizes)
+    if budget.rung == "disk":
+        with tempfile.TemporaryDirectory(prefix="vista3d-", dir=scratch) as folder:
+            mapped = np.memmap(Path(folder) / "features", np.float32, "w+", shape=shape)
+            yield torch.from_numpy(mapped)
+        return
+    device = engine.runtime.device if budget.rung == "device" else "cpu"
+    dtype = torch.float16 if budget.rung == "half" else torch.float32
+    yield torch.zeros(shape, dtype=dtype, device=device)

@@ -12,20 +12,20 @@ import numpy as np
 
 from vista3d import anatomy
 from vista3d.errors import UsageError
-from vista3d.inference.automatic import Output, Progress, Segmentation, Watch, segment_volume
+from vista3d.inference.automatic import Engine, Segmentation, segment_volume
+from vista3d.inference.labelling import Output
 from vista3d.inference.presets import preset as preset_by_name
-from vista3d.inference.runtimes import Runtime, choose_runtime
+from vista3d.inference.runtimes import choose_runtime
+from vista3d.inference.watch import Progress, Watch
 from vista3d.network.checkpoint import load_checkpoint
-from vista3d.network.metadata import CheckpointMeta
-from vista3d.network.vista3d import Vista3D
-from vista3d.network.weights import resolve
+from vista3d.network.weights import PUBLISHED, resolve
 from vista3d.volume import Volume, check_ct, read
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class Model(Engine):
     """A loaded network with its settings and the runtime it works on.
 
     Attributes:
@@ -33,10 +33,6 @@ class Model:
         meta: what its checkpoint says: grid, window, classes, licence, provenance.
         runtime: where and how windows are computed.
     """
-
-    network: Vista3D
-    meta: CheckpointMeta
-    runtime: Runtime
 
     def segment(
         self,
@@ -48,6 +44,7 @@ class Model:
         output: Output = "labels",
         progress: Callable[[Progress], None] | None = None,
         cancel: threading.Event | None = None,
+        memory_limit: int | None = None,
     ) -> Segmentation:
         """Segment a CT automatically.
 
@@ -60,6 +57,7 @@ class Model:
             output: "labels", or also "probabilities" or overlapping "masks" per class.
             progress: called with each step and its fraction.
             cancel: set it to stop; CancelledError follows within a window.
+            memory_limit: bytes of RAM to plan with, scan included; None looks at the machine.
 
         Raises:
             InputError, GeometryError: the scan cannot be segmented.
@@ -70,9 +68,7 @@ class Model:
         ids, notes = self._classes(classes)
         watch = Watch(progress, cancel)
         chosen = preset_by_name(preset)
-        result = segment_volume(
-            self.network, self.runtime, self.meta, scan, ids, chosen, output, watch
-        )
+        result = segment_volume(self, scan, ids, chosen, output, watch, memory_limit)
         about = {
             "model": self.meta.name,
             "runtime": self.runtime.name,
@@ -125,7 +121,8 @@ def load(
         WeightsError: the weights are missing, damaged or refused.
         UsageError: a device or runtime that is not there.
     """
-    network, meta = load_checkpoint(resolve(model))
+    name = str(model) if str(model) in PUBLISHED else None
+    network, meta = load_checkpoint(resolve(model), name)
     chosen = choose_runtime(
         network, meta.window, device=device, runtime=runtime, precision=precision
     )

@@ -17,6 +17,7 @@ import numpy as np
 Mode = Literal["constant", "gaussian"]
 Placement = Literal["regular", "even"]
 Triple = tuple[int, int, int]
+Slices = tuple[slice, slice, slice]
 
 
 def regular_starts(size: int, window: int, overlap: float) -> list[int]:
@@ -82,11 +83,12 @@ class WindowGrid:
         starts = tuple((a, b, c) for a, b, c in itertools.product(*axes))
         return cls(shape, window, (before[0], before[1], before[2]), starts)
 
-    def inside(self, start: Triple) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    def inside(self, start: Triple) -> tuple[Slices, Slices]:
         """Where a window meets the unpadded volume: slices of the volume, slices of the window."""
-        volume, local = [], []
+        volume: list[slice] = []
+        local: list[slice] = []
         for s, w, n, b in zip(start, self.window, self.shape, self.before, strict=True):
             low, high = max(s - b, 0), min(s - b + w, n)
             volume.append(slice(low, high))
             local.append(slice(low - (s - b), high - (s - b)))
-        return tuple(volume), tuple(local)
+        return (volume[0], volume[1], volume[2]), (local[0], local[1], local[2])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -22,7 +25,10 @@ class Runtime(Protocol):
 
     @property
     def precision(self) -> Precision:
-        """Of the convolutions; features come back as float32."""
+        """Of the convolutions."""
 
     def features(self, window: np.ndarray) -> np.ndarray:
         """[H, W, D] float32 in [0, 1] -> G [F, H, W, D] float32."""
+
+    def tensor(self, window: np.ndarray) -> Tensor:
+        """The same on the runtime's device, any float type; valid until the next call."""

