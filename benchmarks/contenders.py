@@ -1,6 +1,7 @@
 """One contender of the `auto` benchmark on one scan, in a process of its own.
 
-`python -m benchmarks.contenders NAME CASE OUT CONFIG` prints seconds and peak memory as JSON.
+`python -m benchmarks.contenders NAME CASE OUT WEIGHTS` prints seconds and peak memory as JSON;
+NAME is monai-PRECISION or ours-RUNTIME-PRECISION-PRESET, WEIGHTS a folder of `write_weights`.
 
 The MONAI pipeline is the released bundle's, assembled from MONAI 1.6.1 parts as the fact sheet
 states it (2.1, 2.2, 2.6, 13): Spacing, CropForeground, intensity, RAS, sliding_window_inference of
@@ -23,19 +24,41 @@ from vista3d import anatomy
 from vista3d.network.config import MINI, OFFICIAL, NetworkConfig
 from vista3d.network.vista3d import Vista3D
 
+INTENSITY = (-963.8247715525971, 1053.678477684517)
 CONFIGS = {"official": OFFICIAL, "mini": MINI}
 
 
+PATCH = {"official": 128, "mini": 96}
+
+
 def random_state(config: NetworkConfig) -> dict[str, torch.Tensor]:
-    """The same seeded weights for every contender; logits are spread so that few voxels tie."""
+    """The same seeded weights for every contender.
+
+    Class vectors are drawn far apart (unit normal instead of 1/7): the default ones are nearly
+    equal, and every voxel would be a tie between 117 classes.
+    """
     torch.manual_seed(0)
     state = Vista3D(config).state_dict()
-    for name in ("class_head.mlp.3.weight", "class_head.mlp.3.bias"):
-        state[name] *= 8
+    torch.nn.init.normal_(state["class_head.mlp.3.weight"])
     return state
 
 
-def monai_pipeline(case: Path, out: Path, config: NetworkConfig, autocast: bool) -> dict[str, Any]:
+def write_weights(folder: Path, name: str) -> None:
+    """The same random weights as a published .pt and as our safetensors."""
+    from vista3d.network.checkpoint import save_checkpoint
+    from vista3d.network.metadata import CheckpointMeta
+
+    config = CONFIGS[name]
+    state = random_state(config)
+    meta = CheckpointMeta(
+        "official", config, (1.5,) * 3, (PATCH[name],) * 3, INTENSITY, anatomy.everything(),
+        "random weights",
+    )  # fmt: skip
+    torch.save(state, folder / "weights.pt")
+    save_checkpoint(folder / "weights.safetensors", state, meta, "float32")
+
+
+def monai_pipeline(case: Path, out: Path, weights: Path, autocast: bool) -> dict[str, Any]:
     """The released pipeline on a CPU, fp32 as its evaluator runs there, or with bf16 autocast."""
     from monai.inferers import sliding_window_inference
     from monai.networks.nets import vista3d132
@@ -51,10 +74,12 @@ def monai_pipeline(case: Path, out: Path, config: NetworkConfig, autocast: bool)
         Spacingd,
     )
 
-    if config != OFFICIAL:
-        sys.exit("MONAI's vista3d132 has the official sizes only")
-    network = vista3d132(in_channels=1).eval()
-    network.load_state_dict(random_state(config))
+    started = time.perf_counter()
+    with torch.device("meta"):
+        network = vista3d132(in_channels=1).eval()
+    state = torch.load(weights / "weights.pt", weights_only=True)
+    network.load_state_dict(state, assign=True)
+    loading = time.perf_counter() - started
     ids = torch.tensor(anatomy.everything())[:, None]
     started = time.perf_counter()
     before = Compose(
@@ -63,9 +88,7 @@ def monai_pipeline(case: Path, out: Path, config: NetworkConfig, autocast: bool)
             EnsureChannelFirstd("image"),
             Spacingd("image", pixdim=(1.5, 1.5, 1.5), mode="bilinear"),
             CropForegroundd("image", "image", margin=10, allow_smaller=True),
-            ScaleIntensityRanged(
-                "image", -963.8247715525971, 1053.678477684517, 0.0, 1.0, clip=True
-            ),
+            ScaleIntensityRanged("image", *INTENSITY, 0.0, 1.0, clip=True),
             Orientationd("image", axcodes="RAS"),
         ]
     )
@@ -105,46 +128,37 @@ def monai_pipeline(case: Path, out: Path, config: NetworkConfig, autocast: bool)
     after(data)
     (written,) = out.parent.glob(f"*_{out.name.split('.')[0]}.nii.gz")
     written.replace(out)
-    return {"seconds": time.perf_counter() - started}
+    return {"seconds": time.perf_counter() - started, "loading_seconds": loading}
 
 
 def our_pipeline(
-    case: Path, out: Path, config: NetworkConfig, precision: str, runtime: str, preset: str
+    case: Path, out: Path, weights: Path, precision: str, runtime: str, preset: str
 ) -> dict[str, Any]:
     """`vista3d segment` without the command line: same weights, same classes."""
-    from vista3d.inference.model import Model
-    from vista3d.inference.runtimes import choose_runtime
-    from vista3d.network.metadata import CheckpointMeta
+    from vista3d.inference import load
     from vista3d.volume import check_ct, read, write_labels
 
-    network = Vista3D(config)
-    network.load_state_dict(random_state(config))
-    network.eval().requires_grad_(False)
-    window = (128, 128, 128) if config == OFFICIAL else (96, 96, 96)
-    meta = CheckpointMeta(
-        "official", config, (1.5, 1.5, 1.5), window, (-963.8247715525971, 1053.678477684517),
-        anatomy.everything(), "random weights",
-    )  # fmt: skip
-    compiled = time.perf_counter()
-    chosen = choose_runtime(network, window, runtime=runtime, precision=precision)
-    compiled = time.perf_counter() - compiled
+    started = time.perf_counter()
+    file = weights / "weights.safetensors"
+    model = load(file, device="cpu", runtime=runtime, precision=precision)
+    loading = time.perf_counter() - started
     started = time.perf_counter()
     volume = check_ct(read(case))
-    result = Model(network, meta, chosen).segment(volume, "everything", preset=preset)
+    result = model.segment(volume, "everything", preset=preset)
     write_labels(out, result.labels, volume)
     seconds = time.perf_counter() - started
-    return {"seconds": seconds, "load_runtime_seconds": compiled, "run": result.run}
+    return {"seconds": seconds, "loading_seconds": loading, "run": result.run}
 
 
 def main() -> None:
-    name, case, out, config = sys.argv[1:5]
-    sizes = CONFIGS[config]
-    where = (Path(case), Path(out), sizes)
-    if name.startswith("monai"):
-        result = monai_pipeline(*where, autocast=name == "monai-bf16")
+    name, *paths = sys.argv[1:5]
+    case, out, weights = (Path(path) for path in paths)
+    maker, *rest = name.split("-")
+    if maker == "monai":
+        result = monai_pipeline(case, out, weights, autocast=rest == ["bf16"])
     else:
-        _, runtime, precision, preset = name.split("-")
-        result = our_pipeline(*where, precision, runtime, preset)
+        runtime, precision, preset = rest
+        result = our_pipeline(case, out, weights, precision, runtime, preset)
     result["peak_gib"] = peak_gib()
     print(json.dumps(result))
 

@@ -26,12 +26,27 @@ def describe() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "torch": torch.__version__,
         "python": platform.python_version(),
+        "environment": heap_settings(),
     }
 
 
 def peak_gib() -> float:
-    """Largest resident size of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    """Largest resident size of this process so far.
+
+    VmHWM, where there is one: `ru_maxrss` of a fresh process starts at the size of its parent.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+        return int(line.split()[1]) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)
+
+
+def heap_settings() -> str:
+    """Which allocator settings of the Makefile are on; 1.3x for torch on a CPU."""
+    names = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "OMP_WAIT_POLICY")
+    return ", ".join(f"{name}={os.environ[name]}" for name in names if name in os.environ) or "none"
 
 
 def in_subprocess(module: str, *args: str) -> dict[str, Any]:

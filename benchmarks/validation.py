@@ -20,6 +20,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--model", default="mini")
     parser.add_argument("--limit", type=int, help="Only the first N patients.")
+    parser.add_argument(
+        "--everything", action="store_true",
+        help="Prompt all classes of the model. Default: the data set's own, as the paper does.",
+    )  # fmt: skip
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args(arguments)
 
@@ -35,7 +39,8 @@ def main(arguments: list[str]) -> None:
             continue
         truth = to_global(np.asarray(volume.read(case.label).array), case.mapping)
         drawn = sorted(set(np.unique(truth).tolist()) & case.annotated)
-        labels = model.segment(case.image, "everything").labels
+        prompts = "everything" if options.everything else sorted(case.annotated)
+        labels = model.segment(case.image, prompts).labels
         for class_id in drawn:
             a, b = truth == class_id, labels == class_id
             scores[class_id].append(float(2 * (a & b).sum() / (a.sum() + b.sum())))

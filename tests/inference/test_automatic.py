@@ -15,7 +15,7 @@ from vista3d.inference.automatic import run_schedule
 from vista3d.inference.blending import plan_windows
 from vista3d.inference.budget import Supply
 from vista3d.inference.labelling import LabelMap
-from vista3d.inference.presets import preset
+from vista3d.inference.presets import PRESETS, preset
 from vista3d.inference.schedule import make_schedule
 from vista3d.inference.tiles import plan_tiles
 from vista3d.inference.watch import Watch
@@ -109,12 +109,14 @@ def test_probabilities_and_masks(model: Model):
         assert masks[class_id][labels == class_id].all()
 
 
-def test_a_scan_in_any_orientation_gets_the_same_answer(model: Model):
+def test_a_scan_in_any_orientation_gets_the_same_answer(model: Model, monkeypatch):
     """Flipping and swapping axes together with the affine changes nothing in the patient.
 
     The size is chosen so that the 3 mm grid ends on voxels at both sides: it then is the same.
     """
     scan = made_up_scan((40, 43, 37))
+    # The nearest of two equally near voxels depends on the direction.
+    monkeypatch.setitem(PRESETS, "paper", replace(PRESETS["paper"], upsampling="linear"))
     expected = model.segment(scan, preset="paper").labels
     turned = scan.array.transpose(2, 0, 1)[::-1]
     affine = scan.affine[:, [2, 0, 1, 3]].copy()
@@ -250,6 +252,28 @@ def test_openvino_agrees_with_torch(model: Model, tmp_path: Path, monkeypatch):
     rough = half.features(window)
     assert rough.dtype == np.float32
     assert np.linalg.norm(rough - expected) < 0.1 * np.linalg.norm(expected)
+
+
+def test_conversion_is_named_by_the_weights_file(model: Model, tmp_path: Path, monkeypatch):
+    pytest.importorskip("openvino", reason="extra cpu is not installed")
+    from vista3d.inference import load
+    from vista3d.network.checkpoint import save_checkpoint
+
+    monkeypatch.setenv("VISTA3D_HOME", str(tmp_path))
+    file = tmp_path / "tiny.safetensors"
+    state = model.network.state_dict()
+
+    def conversions() -> set[Path]:
+        save_checkpoint(file, state, model.meta, "float32")
+        load(file, device="cpu", runtime="openvino", precision="fp32")
+        return set((tmp_path / "openvino").iterdir())
+
+    first = conversions()
+    assert len(first) == 1
+    assert conversions() == first
+    key = "image_encoder.encoder.conv_init.weight"
+    state = {**state, key: state[key] + 1}
+    assert len(conversions()) == 2
 
 
 def test_bf16_on_a_cpu_leaves_the_network_alone(model: Model):

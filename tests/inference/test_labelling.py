@@ -214,3 +214,23 @@ def test_memory_does_not_grow_with_the_number_of_classes(count):
     # A tile is 32^3 voxels, from 18^3 of the model grid; all 512 classes would be 64 MB.
     assert 0 < largest <= 4 * max(labelling._CHUNK * 18**3, labelling._GROUP * 32**3)
     assert peak < 8 * 48**3
+
+
+@pytest.mark.parametrize("shear", [0.0, 0.2])
+def test_nearest_is_the_argmax_of_the_model_grid_copied(shear):
+    """What the official pipelines do: argmax at model resolution, then nearest labels."""
+    sizes, shape, matrix = (14, 12, 13), (29, 33, 27), np.diag([0.43, -0.37, 0.47, 1.0])
+    matrix[:3, 3], matrix[0, 2] = (0.2, 11.3, 0.1), shear
+    features, table = _smooth(4, sizes), _table(4, 4)
+    sink = LabelMap(torch.from_numpy(table), IDS, shape)
+    for tile in plan_tiles(sizes, matrix, shape, "nearest"):
+        box = torch.from_numpy(np.ascontiguousarray(features[(slice(None), *tile.source)]))
+        sink.take(tile, box)
+    logits = np.tensordot(table, features, 1)
+    coarse = np.where(logits.max(0) > 0, np.array(IDS)[logits.argmax(0)], 0)
+    voxels = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), -1)
+    position = np.floor(voxels @ matrix[:3, :3].T + matrix[:3, 3] + 0.5).astype(int)
+    inside = ((position >= 0) & (position < sizes)).all(-1)
+    expected = np.where(inside, coarse[tuple(np.moveaxis(position * inside[..., None], -1, 0))], 0)
+    assert (sink.labels == expected).mean() > 0.9999
+    assert len(np.unique(expected)) == 5

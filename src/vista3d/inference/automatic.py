@@ -97,7 +97,7 @@ def segment_volume(
         step(0, 1)
         hu, grid = prepare(volume, meta.spacing, crop=preset.crop, margin=preset.margin)
         plan = plan_windows(hu, meta.window, preset)
-        tiles = plan_tiles(grid.geometry.shape, grid.to_model, shape)
+        tiles = plan_tiles(grid.geometry.shape, grid.to_model, shape, preset.upsampling)
         schedule = make_schedule(plan, tiles)
     scratch = scratch_folder()
     demand = _demand(engine, volume, plan, schedule, len(classes), output)

