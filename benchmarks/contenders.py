@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,30 @@ def write_weights(folder: Path, name: str) -> None:
     save_checkpoint(folder / "weights.safetensors", state, meta, "float32")
 
 
+def monai_network(
+    weights: Path,
+) -> tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor], tuple[int, int, int]]:
+    """Window [1, 1, H, W, D] and ids [K] -> logits [K, 1, H, W, D]; and the size of a window.
+
+    MONAI's vista3d132 has the official sizes only: with others its pipeline runs our network.
+    """
+    from monai.networks.nets import vista3d132
+
+    from vista3d.network.checkpoint import load_checkpoint
+
+    ours, meta = load_checkpoint(weights / "weights.safetensors")
+    if meta.config != OFFICIAL:
+        return ours.forward_classes, meta.window
+    with torch.device("meta"):
+        network = vista3d132(in_channels=1).eval()
+    state = torch.load(weights / "weights.pt", weights_only=True)
+    network.load_state_dict(state, assign=True)
+    return lambda x, ids: network(x, class_vector=ids[:, None]), meta.window
+
+
 def monai_pipeline(case: Path, out: Path, weights: Path, autocast: bool) -> dict[str, Any]:
     """The released pipeline on a CPU, fp32 as its evaluator runs there, or with bf16 autocast."""
     from monai.inferers import sliding_window_inference
-    from monai.networks.nets import vista3d132
     from monai.transforms import (
         Compose,
         CropForegroundd,
@@ -75,12 +96,9 @@ def monai_pipeline(case: Path, out: Path, weights: Path, autocast: bool) -> dict
     )
 
     started = time.perf_counter()
-    with torch.device("meta"):
-        network = vista3d132(in_channels=1).eval()
-    state = torch.load(weights / "weights.pt", weights_only=True)
-    network.load_state_dict(state, assign=True)
+    predict, patch = monai_network(weights)
     loading = time.perf_counter() - started
-    ids = torch.tensor(anatomy.everything())[:, None]
+    ids = torch.tensor(anatomy.everything())
     started = time.perf_counter()
     before = Compose(
         [
@@ -96,9 +114,9 @@ def monai_pipeline(case: Path, out: Path, weights: Path, autocast: bool) -> dict
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         logits = sliding_window_inference(
             data["image"][None],
-            (128, 128, 128),
+            patch,
             1,
-            lambda x: network(x, class_vector=ids).transpose(0, 1).float(),
+            lambda x: predict(x, ids).transpose(0, 1).float(),
             overlap=0.25,
             mode="constant",
             padding_mode="replicate",
@@ -109,7 +127,7 @@ def monai_pipeline(case: Path, out: Path, weights: Path, autocast: bool) -> dict
     index = logits.argmax(0, keepdim=True).float() + 1
     index[empty] = 0
     labels = torch.zeros_like(index)
-    for row, class_id in enumerate(ids[:, 0].tolist(), start=1):
+    for row, class_id in enumerate(ids.tolist(), start=1):
         labels[index == row] = class_id
     labels.applied_operations, labels.affine = (
         data["image"].applied_operations,

@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vista3d.inference.runtimes.base import Precision
+from vista3d.inference.runtimes.base import DTYPES, Precision
 from vista3d.network.vista3d import Vista3D
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TorchRuntime:
@@ -28,7 +26,7 @@ class TorchRuntime:
 
     def __init__(self, network: Vista3D, device: str, precision: Precision) -> None:
         self.device, self.precision = device, precision
-        self._dtype = _DTYPES[precision]
+        self._dtype = DTYPES[precision]
         self._cast = device == "cpu" and precision != "fp32"
         self._network = _auto_path(network).to(self._dtype) if self._cast else network.to(device)
 
