@@ -4,7 +4,8 @@ import torch
 from tests.training.conftest import LEFT_KIDNEY, LIVER, RIGHT_KIDNEY
 from vista3d.training import augmentation
 from vista3d.training.augmentation import AIR, draw_patch
-from vista3d.training.prepared import Prepared
+from vista3d.training.prepared import Prepared, mark_head
+from vista3d.training.synthesis import HEAD
 
 
 def test_sampling_at_voxel_centres_returns_the_voxels():
@@ -77,3 +78,21 @@ def test_no_label_is_left_in_blanked_air(torso: Prepared):
     cut, kept = augmentation._limit_field_of_view(hu, labels, np.random.default_rng(0))
     assert ((cut == AIR) == (kept == 0)).all()
     assert (kept == 1).any()
+
+
+def test_the_head_is_everything_from_the_brain_stem_upwards():
+    labels = np.zeros((4, 4, 10), np.int16)
+    assert (mark_head(labels) == 0).all()
+    labels[1, 1, 6:8] = 220
+    labels[2, 2, 2:9] = 121
+    marked = mark_head(labels)
+    assert (marked[:, :, :6] == labels[:, :, :6]).all()
+    assert marked[0, 0, 6] == HEAD
+    assert marked[2, 2, 7] == 121
+
+
+def test_an_unknown_class_is_a_rival_where_something_else_is_labelled(torso: Prepared):
+    pancreas = 4
+    patch = draw_patch(torso, 32, np.random.default_rng(5), frozenset({LIVER, pancreas}))
+    assert patch.rivals == {pancreas}
+    assert patch.decided[patch.labels > 0].all()

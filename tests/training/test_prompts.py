@@ -41,3 +41,13 @@ def test_background_only_patch_still_teaches_absence():
     prompts = draw_class_prompts(_labels(0), frozenset({4}), np.random.default_rng(0))
     assert prompts.present == 0
     assert prompts.ids.tolist() == [4]
+
+
+def test_rivals_come_last_and_are_capped():
+    prompts = draw_class_prompts(
+        _labels(0, 1), frozenset({1, 4}), np.random.default_rng(0), rivals=frozenset(range(50, 80))
+    )
+    assert prompts.present == 1
+    assert prompts.rivals == 12
+    assert prompts.ids[:2].tolist() == [1, 4]
+    assert set(prompts.ids[2:].tolist()) <= set(range(50, 80))

@@ -1,4 +1,4 @@
-"""`vista3d train`: the automatic branch on partially labelled data sets."""
+"""`vista3d train`: both branches on partially labelled data sets."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ def train(
         str, typer.Option("--phases", help="PATCHxSTEPS,... smallest patch first.")
     ] = "64x3000,96x1200",
     learning_rate: Annotated[float, typer.Option("--learning-rate")] = 1e-3,
+    point_share: Annotated[
+        float, typer.Option("--point-share", help="Share of steps that train clicks.")
+    ] = 0.5,
+    point_patch: Annotated[int, typer.Option("--point-patch", help="Their patch size.")] = 48,
     seed: Annotated[int, typer.Option("--seed")] = 0,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")] = "cpu",
     initial: Annotated[
@@ -38,15 +42,21 @@ def train(
     Killed or stopped runs continue from their last checkpoint with the same patches.
     """
     from vista3d.errors import UsageError
-    from vista3d.training.automatic import Run, TrainConfig, with_phases
     from vista3d.training.corpus import SOURCES, read_source
     from vista3d.training.export import export
     from vista3d.training.prepared import prepare_case
+    from vista3d.training.run import Run, TrainConfig, with_phases
 
     try:
         parsed = [tuple(int(n) for n in phase.split("x")) for phase in phases.split(",")]
         config = with_phases(
-            TrainConfig(learning_rate=learning_rate, seed=seed), [(p, s) for p, s in parsed]
+            TrainConfig(
+                learning_rate=learning_rate,
+                point_share=point_share,
+                point_patch=point_patch,
+                seed=seed,
+            ),
+            [(p, s) for p, s in parsed],
         )
     except ValueError:
         msg = f"--phases {phases!r} is not of the form 64x3000,96x1200 (patch x steps)"

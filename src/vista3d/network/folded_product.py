@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,8 +31,41 @@ def folded_product(vectors: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> 
     taps = torch.einsum("bf,fct->btc", vectors, weight.flatten(2))
     h, w, d = x.shape[2:]
     volume = torch.bmm(taps, x.flatten(2)).reshape(-1, 27, h, w, d)
+    if volume.requires_grad:
+        total: Tensor = _SumOfShifts.apply(volume)  # type: ignore[no-untyped-call]
+    else:
+        total = _sum_of_shifts(volume)
+    return (total + (vectors @ bias)[:, None, None, None])[:, None]
+
+
+_SHIFTS = tuple(itertools.product(range(3), repeat=3))
+
+
+def _sum_of_shifts(volume: Tensor) -> Tensor:
+    """[B, 27, H, W, D], one channel per tap of a 3x3x3 kernel -> [B, H, W, D]."""
+    h, w, d = volume.shape[2:]
     volume = F.pad(volume, (1, 1, 1, 1, 1, 1))
-    total = (vectors @ bias)[:, None, None, None].expand(-1, h, w, d)
-    for t, (i, j, k) in enumerate(itertools.product(range(3), repeat=3)):
-        total = total + volume[:, t, i : i + h, j : j + w, k : k + d]
-    return total[:, None]
+    parts = (volume[:, t, i : i + h, j : j + w, k : k + d] for t, (i, j, k) in enumerate(_SHIFTS))
+    return sum(parts, torch.zeros((), dtype=volume.dtype, device=volume.device))
+
+
+class _SumOfShifts(torch.autograd.Function):
+    """The same with a gradient of 27 shifted copies.
+
+    Autograd would write a whole zero volume of 27 channels for each of the 27 slices: 60% of a
+    training step on clicks.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, volume: Tensor) -> Tensor:
+        return _sum_of_shifts(volume)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (grad,) = grads
+        h, w, d = grad.shape[1:]
+        grad = F.pad(grad, (1, 1, 1, 1, 1, 1))
+        parts = [
+            grad[:, 2 - i : 2 - i + h, 2 - j : 2 - j + w, 2 - k : 2 - k + d] for i, j, k in _SHIFTS
+        ]
+        return torch.stack(parts, 1)

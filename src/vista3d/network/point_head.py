@@ -100,11 +100,17 @@ class PointHead(nn.Module):
         self.supported_embed = nn.Embedding(1, width)
 
     def image_tokens(self, feature: Tensor) -> ImageTokens:
-        """Point decoder output [1, F, H, W, D] -> what all clicks of the window share."""
+        """Point decoder output [1, F, H, W, D] -> what all clicks of the window share.
+
+        The gradient of the transposed tokens comes back transposed, and torch 2.13 on a CPU
+        computes a wrong instance norm gradient from that for a batch of one: hence the hook.
+        """
         if feature.shape[0] != 1:
             msg = f"the point head takes one window at a time, not {feature.shape[0]}"
             raise ValueError(msg)
         half = self.feat_downsample(feature)
+        if half.requires_grad:
+            half.register_hook(Tensor.contiguous)
         h, w, d = half.shape[2:]
         axes = [(torch.arange(n, device=half.device) + 0.5) / n for n in (h, w, d)]
         centres = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(1, -1, 3)

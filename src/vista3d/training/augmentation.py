@@ -16,8 +16,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vista3d import anatomy
+from vista3d.training.corpus import IN_THE_HEAD
 from vista3d.training.prepared import Prepared
-from vista3d.training.synthesis import SKIN, perturb_structures, smooth_noise, synthesise
+from vista3d.training.synthesis import (
+    HEAD,
+    INTERIOR,
+    perturb_structures,
+    smooth_noise,
+    synthesise,
+)
+from vista3d.volume import normalise
 
 AIR = -1024.0
 
@@ -30,34 +38,58 @@ class Patch:
         hu: [H, W, D] float32 HU.
         labels: [H, W, D] int64 global ids, 0 = background or unknown.
         annotated: global ids whose extent `labels` states; others are unknown.
+        decided: [H, W, D] bool, where it is known that no other class is: the labelled voxels,
+            since structures do not overlap, and the head.
+        rivals: global ids that are known to be absent from `decided` and unknown elsewhere.
     """
 
     hu: Tensor
     labels: Tensor
     annotated: frozenset[int]
+    decided: Tensor
+    rivals: frozenset[int]
+
+    def window(self, device: torch.device) -> Tensor:
+        """The network's input [1, 1, H, W, D] in [0, 1]."""
+        return torch.from_numpy(normalise(self.hu.numpy()))[None, None].to(device)
 
 
-def draw_patch(case: Prepared, size: int, rng: np.random.Generator) -> Patch:
-    """A random cube of `size` voxels from a prepared case, fully augmented."""
+def draw_patch(
+    case: Prepared, size: int, rng: np.random.Generator, classes: frozenset[int] = frozenset()
+) -> Patch:
+    """A random cube of `size` voxels from a prepared case, fully augmented.
+
+    Args:
+        case: where from.
+        size: voxels per side.
+        rng: source of every random choice.
+        classes: all that the corpus annotates; those unknown to this case become rivals.
+    """
     centre = _centre(case, size, rng)
     coordinates = _coordinates(centre, size, rng)
     tissue = _sample(case.labels, coordinates, nearest=True, outside=0).long()
     mirror = rng.random() < 0.3
+    labels = torch.where(tissue >= INTERIOR, 0, tissue)
+    decided = (labels > 0) | (tissue == HEAD)
     if case.image is None:
-        labels = torch.where(tissue > 1000, 0, tissue)
         hu = synthesise(tissue, rng)
     else:
-        labels = tissue
         hu = _sample(case.image, coordinates, nearest=False, outside=AIR)
         if rng.random() < 0.2:
             hu = perturb_structures(hu, labels, rng)
     annotated = case.annotated | case.absent
+    rivals = classes - annotated - frozenset(anatomy.resolve(IN_THE_HEAD))
     if mirror:
-        hu, labels = hu.flip(0), _mirror_table()[labels.flip(0)]
-        annotated = frozenset(int(_mirror_table()[i]) for i in annotated)
+        hu, labels, decided = hu.flip(0), _mirror_table()[labels.flip(0)], decided.flip(0)
+        annotated, rivals = _mirror_ids(annotated), _mirror_ids(rivals)
     if rng.random() < 0.2:
         hu, labels = _limit_field_of_view(hu, labels, rng)
-    return Patch(_scanner(hu, rng), labels, annotated)
+        decided = decided | (hu == AIR)
+    return Patch(_scanner(hu, rng), labels, annotated, decided, rivals)
+
+
+def _mirror_ids(ids: frozenset[int]) -> frozenset[int]:
+    return frozenset(int(_mirror_table()[i]) for i in ids)
 
 
 @functools.cache
@@ -67,7 +99,7 @@ def _mirror_table() -> Tensor:
     The right middle lobe has no partner: its mirror image, the lingula, is part of the left upper
     lobe.
     """
-    table = torch.arange(SKIN + 1)
+    table = torch.arange(INTERIOR)
     for structure in anatomy.STRUCTURES.values():
         table[structure.id] = anatomy.mirror(structure.id)
     table[31] = 28

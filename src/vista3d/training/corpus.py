@@ -20,6 +20,22 @@ NOVEL = frozenset({"larynx", "mandible", "tumour"})
 """Structures kept for zero-shot figures: never a training target (data README)."""
 
 
+IN_THE_HEAD = (
+    "skull",
+    "brain",
+    "brain-stem",
+    "spinal cord",
+    "left parotid",
+    "right parotid",
+    "vertebrae C1",
+    "vertebrae C2",
+    "vertebrae C3",
+    "left common carotid artery",
+    "right common carotid artery",
+)
+"""What may occur above the lowest plane of the brain stem. No other class does."""
+
+
 @dataclass(frozen=True)
 class Source:
     """How one data set takes part in training.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from vista3d.network.checkpoint import save_checkpoint
 from vista3d.network.metadata import CheckpointMeta
-from vista3d.training.automatic import Run
 from vista3d.training.prepared import Prepared
+from vista3d.training.run import Run
 
 INTENSITY = (-963.8247715525971, 1053.678477684517)
 """HU window of the released model (facts 2.1); ours was trained with the same."""

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from vista3d import anatomy
 from vista3d import volume as vol
 from vista3d.training.corpus import Case, to_global
-from vista3d.training.synthesis import INTERIOR, add_body
+from vista3d.training.synthesis import HEAD, INTERIOR, add_body
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class Prepared:
         case: where it comes from.
         image: int16 HU, or None for a label map without CT.
         labels: int16 global ids, 0 = not labelled; a label map without CT also has the body codes
-            of `synthesis.add_body`.
+            of `synthesis.add_body`, a scan with a drawn brain stem has HEAD around and above it.
         locations: global id -> [n, 3] int16 voxels of the class (at most 512).
         annotated: ids that are stated here: listed ones, and for OpenKBP only the drawn ones.
         absent: ids excluded by the body region.
@@ -51,12 +52,32 @@ def _load(case: Case, spacing: float) -> tuple[np.ndarray | None, np.ndarray]:
         _, grid = vol.prepare(vol.Volume(ids, truth.affine), size, crop="none")
         return None, add_body(vol.labels_to_model(ids, grid), spacing)
     image, grid = vol.prepare(vol.read(case.image), size, crop="body", margin=8)
-    return np.clip(image, -1024, 3071).astype(np.int16), vol.labels_to_model(ids, grid)
+    labels = mark_head(vol.labels_to_model(ids, grid))
+    return np.clip(image, -1024, 3071).astype(np.int16), labels
+
+
+def mark_head(labels: np.ndarray) -> np.ndarray:
+    """Give unlabelled voxels from the brain stem's lowest plane upwards the code HEAD.
+
+    Few organs are drawn in a head, but what cannot be there is known, and a network that has only
+    seen torsos finds kidneys in the brain when everything is prompted.
+
+    Args:
+        labels: (i, j, k) global ids in RAS order, k upwards.
+    """
+    (stem,) = anatomy.resolve(["brain-stem"])
+    planes = np.flatnonzero((labels == stem).any((0, 1)))
+    if len(planes) == 0:
+        return labels
+    out = labels.astype(np.int16)
+    head = out[:, :, planes[0] :]
+    head[head == 0] = HEAD
+    return out
 
 
 def prepare_case(case: Case, spacing: float, cache: Path) -> Prepared:
     """Read a case from the cache, or compute it and write the cache atomically."""
-    stamp = f"{case.name}:{case.label.stat().st_size}:{spacing}:{sorted(case.mapping.items())}:v1"
+    stamp = f"{case.name}:{case.label.stat().st_size}:{spacing}:{sorted(case.mapping.items())}:v2"
     path = cache / f"{case.name}-{hashlib.sha256(stamp.encode()).hexdigest()[:12]}.npz"
     if path.is_file():
         with np.load(path) as stored:

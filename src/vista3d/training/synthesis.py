@@ -16,8 +16,9 @@ from torch.nn import functional as F
 
 from vista3d import anatomy
 
-INTERIOR, SUBCUTANEOUS, SKIN = 1001, 1002, 1003
-"""Tissue codes above every class id, for the body voxels that a label map leaves empty."""
+INTERIOR, SUBCUTANEOUS, SKIN, HEAD = 1001, 1002, 1003, 1004
+"""Tissue codes above every class id, for voxels without a class: the body around the structures of
+a label map, and the unlabelled part of a head."""
 
 _SOFT = 50.0
 # name or group -> (mean HU, spread of the mean between patients, texture within the structure)

@@ -1,0 +1,84 @@
+"""Loss of the point branch over several rounds of clicks on one patch (paper section 3.4, stage 1).
+
+The released training runs the whole network once per round. Only the prompt path depends on the
+clicks, so here the encoder and the decoder run once: each round's gradient stops at the image
+tokens, where they add up, and goes on through the network in one backward pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vista3d.network.vista3d import Vista3D
+from vista3d.training.clicks import ClickBatch, first_clicks, next_clicks
+from vista3d.training.losses import SMOOTH
+
+
+@dataclass(frozen=True)
+class PointGradient:
+    """What the rounds leave: `tokens.backward(gradient)` completes them.
+
+    Attributes:
+        tokens: [1, M, F] image tokens with their graph.
+        gradient: the same shape, summed over the rounds.
+        losses: mean loss of each round.
+    """
+
+    tokens: Tensor
+    gradient: Tensor
+    losses: list[float]
+
+
+def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Loss of each object [B]: (1 - soft Dice with squared denominator) + mean cross-entropy.
+
+    Args:
+        logits: [B, 1, H, W, D] float32.
+        masks: [B, H, W, D] bool.
+    """
+    values, truth = logits.flatten(1), masks.flatten(1).to(logits.dtype)
+    p = torch.sigmoid(values)
+    overlap = (p * truth).sum(1)
+    dice = 1 - (2 * overlap + SMOOTH) / (p.square().sum(1) + truth.sum(1) + SMOOTH)
+    entropy = F.softplus(values).mean(1) - (values * truth).mean(1)
+    return dice + entropy
+
+
+def click_rounds(
+    model: Vista3D, skips: list[Tensor], batch: ClickBatch, rounds: int, rng: np.random.Generator
+) -> PointGradient:
+    """Click, compare, click again; gradients of the point head are accumulated at once.
+
+    Args:
+        model: the network.
+        skips: of its encoder, for one window.
+        batch: the objects.
+        rounds: clicks rounds (5 in the released training).
+        rng: source of the clicks.
+    """
+    kind = skips[0].device.type
+    head = model.point_head
+    with torch.autocast(kind, torch.bfloat16):
+        image = head.image_tokens(model.decode_point(skips))
+    leaf = replace(image, tokens=image.tokens.detach().requires_grad_())
+    novel = torch.where(batch.novel, model.config.last_supported + 1, 1)
+    shape = batch.masks.shape
+    size = (shape[1], shape[2], shape[3])
+    clicks, losses = first_clicks(batch, rng), []
+    for number in range(rounds):
+        with torch.autocast(kind, torch.bfloat16):
+            tokens = head.prompt_tokens(clicks.points, clicks.labels, novel, size)
+            logits = head.decode(leaf, tokens).float()
+        loss = mask_loss(logits, batch.masks).mean()
+        (loss / rounds).backward()  # type: ignore[no-untyped-call]
+        losses.append(float(loss.detach()))
+        if number + 1 < rounds:
+            clicks = next_clicks(clicks, batch, logits.detach(), rng)
+    gradient = leaf.tokens.grad
+    assert gradient is not None
+    return PointGradient(image.tokens, gradient, losses)

@@ -1,0 +1,53 @@
+"""Rounds of clicks with one encoder pass give the gradients of rounds that run everything."""
+
+import numpy as np
+import torch
+
+from vista3d.network.config import NetworkConfig
+from vista3d.network.vista3d import Vista3D
+from vista3d.training.clicks import ClickBatch, first_clicks, next_clicks
+from vista3d.training.objects import Target
+from vista3d.training.points import click_rounds, mask_loss
+
+TINY = NetworkConfig(widths=(4, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1), features=8, heads=2, mlp_dim=8)
+
+
+def test_one_pass_equals_many(monkeypatch):
+    # In fp32: autocast rounds the two orders of summation differently.
+    monkeypatch.setattr(torch, "autocast", lambda *_: _Nothing())
+    torch.manual_seed(0)
+    model = Vista3D(TINY)
+    x = torch.rand(1, 1, 32, 32, 32)
+    mask = torch.zeros(32, 32, 32, dtype=torch.bool)
+    mask[8:20, 8:20, 8:20] = True
+    batch = ClickBatch.of([Target(mask, novel=False), Target(~mask, novel=True)], x.device)
+    done = click_rounds(model, model.encode(x), batch, 3, np.random.default_rng(1))
+    done.tokens.backward(done.gradient)
+    fast = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+    model.zero_grad()
+    rng = np.random.default_rng(1)
+    clicks = first_clicks(batch, rng)
+    novel = torch.tensor([1, TINY.last_supported + 1])
+    for number in range(3):
+        logits = model.point_logits(model.point_features(x), clicks.points, clicks.labels, novel)
+        (mask_loss(logits, batch.masks).mean() / 3).backward()
+        if number < 2:
+            clicks = next_clicks(clicks, batch, logits.detach(), rng)
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(fast[name], parameter.grad, atol=1e-5, rtol=1e-3)
+
+
+class _Nothing:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+def test_mask_loss_has_gradient_on_an_empty_mask():
+    logits = torch.zeros(1, 1, 4, 4, 4, requires_grad=True)
+    mask_loss(logits, torch.zeros(1, 4, 4, 4, dtype=torch.bool)).sum().backward()
+    assert (logits.grad > 0).all()
