@@ -13,7 +13,14 @@ from vista3d.training.prompts import ClassPrompts
 from vista3d.training.run import PatchStream, Phase, Run, TrainConfig
 
 TINY = NetworkConfig(widths=(4, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1), features=8, heads=2, mlp_dim=8)
-CONFIG = TrainConfig(network=TINY, phases=(Phase(32, 6),), warmup=2, checkpoint_every=3)
+CONFIG = TrainConfig(
+    parts=("encoder", "auto"),
+    point_share=0.0,
+    network=TINY,
+    phases=(Phase(32, 6),),
+    warmup=2,
+    checkpoint_every=3,
+)
 
 
 def _losses(run: Run, cases: list[Prepared], upto: int, loss: int = 0) -> list[float]:
@@ -82,13 +89,13 @@ def test_a_rival_is_taught_only_where_it_is_known_to_be_absent(torso: Prepared, 
     assert losses[1] > 0.1
 
 
-CLICKS = replace(CONFIG, point_share=1.0, point_patch=32, targets=2, rounds=2)
+CLICKS = replace(CONFIG, parts=("points",), point_share=1.0, point_patch=32, targets=2, rounds=2)
 
 
 def test_clicks_are_learned(torso: Prepared, tmp_path: Path):
-    config = replace(CLICKS, phases=(Phase(32, 80),), point_rate=5e-3, warmup=5)
-    losses = _losses(Run(config, tmp_path), [torso], 80, loss=2)
-    assert np.nanmean(losses[-20:]) < 0.9 * np.nanmean(losses[:20])
+    config = replace(CLICKS, phases=(Phase(32, 150),), point_rate=5e-3, warmup=5)
+    losses = _losses(Run(config, tmp_path), [torso], 150, loss=2)
+    assert np.nanmean(losses[-30:]) < 0.93 * np.nanmean(losses[:30])
 
 
 def test_a_killed_run_of_clicks_resumes_to_the_same_losses(torso: Prepared, tmp_path: Path):

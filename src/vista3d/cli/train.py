@@ -24,6 +24,9 @@ def train(
         str, typer.Option("--phases", help="PATCHxSTEPS,... smallest patch first.")
     ] = "64x3000,96x1200",
     learning_rate: Annotated[float, typer.Option("--learning-rate")] = 1e-3,
+    parts: Annotated[
+        str, typer.Option("--parts", help="What is trained: encoder, auto, points.")
+    ] = "encoder,auto,points",
     point_share: Annotated[
         float, typer.Option("--point-share", help="Share of steps that train clicks.")
     ] = 0.5,
@@ -45,13 +48,14 @@ def train(
     from vista3d.training.corpus import SOURCES, read_source
     from vista3d.training.export import export
     from vista3d.training.prepared import prepare_case
-    from vista3d.training.run import Run, TrainConfig, with_phases
+    from vista3d.training.run import Run, TrainConfig, adopt_decoder, with_phases
 
     try:
         parsed = [tuple(int(n) for n in phase.split("x")) for phase in phases.split(",")]
         config = with_phases(
             TrainConfig(
                 learning_rate=learning_rate,
+                parts=tuple(parts.split(",")),
                 point_share=point_share,
                 point_patch=point_patch,
                 seed=seed,
@@ -67,6 +71,8 @@ def train(
 
         network, meta = load_checkpoint(initial)
         weights, config = network.state_dict(), replace(config, network=meta.config)
+        if meta.provenance.get("point_branch") == "untrained":
+            weights = adopt_decoder(weights)
     until = None if minutes is None else time.time() + 60 * minutes
     found = [case for source in SOURCES for case in read_source(data, source, "train")]
     store = cache or output / "prepared"

@@ -136,7 +136,7 @@ def run_schedule(
     features = RollingFeatures(store, plan.axis)
     features.advance(schedule.first)
     weight, total = plan.weights(preset)
-    scale = _intensity(engine.meta, hu)
+    scale = intensity(engine.meta, hu)
     done, last = 0, len(schedule.rounds) - 1
     for number, part in enumerate(schedule.rounds):
         with watch.timed("segmenting") as step:
@@ -159,7 +159,7 @@ def run_schedule(
         features.advance(part.first)
 
 
-def _intensity(meta: CheckpointMeta, hu: np.ndarray) -> tuple[float, float]:
+def intensity(meta: CheckpointMeta, hu: np.ndarray) -> tuple[float, float]:
     """HU mapped to 0 and 1: fixed, or percentiles of the cropped scan (NV-Segment-CTMR)."""
     if meta.intensity_kind == "hu":
         return meta.intensity

@@ -29,6 +29,8 @@ class CheckpointMeta:
         licence: of the weights, shown to users.
         provenance: training data, seeds, steps, or the source of converted weights.
         intensity_kind: "hu" for fixed values, "percentiles" for percentiles of each scan (0..100).
+        point_window: voxels of a click's window; None where it is `window`, as in the released
+            models.
 
     Raises:
         ValueError: settings that no network can work with.
@@ -43,16 +45,17 @@ class CheckpointMeta:
     licence: str
     provenance: dict[str, Any] = field(default_factory=dict)
     intensity_kind: IntensityKind = "hu"
+    point_window: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
         low, high = self.intensity
         last = self.config.embeddings - 1
         checks = (
             (len(self.spacing) == 3 and min(self.spacing) > 0, "spacing", "3 positive lengths"),
+            (self._fits(self.window), "window", f"3 multiples of {self.config.divisor}"),
             (
-                len(self.window) == 3
-                and all(n > 0 == n % self.config.divisor for n in self.window),
-                "window",
+                self.point_window is None or self._fits(self.point_window),
+                "point_window",
                 f"3 multiples of {self.config.divisor}",
             ),
             (low < high, "intensity", "ascending"),
@@ -63,6 +66,9 @@ class CheckpointMeta:
             if not fine:
                 msg = f"{name} {getattr(self, name)} must be {rule}"
                 raise ValueError(msg)
+
+    def _fits(self, window: tuple[int, int, int]) -> bool:
+        return len(window) == 3 and all(n > 0 == n % self.config.divisor for n in window)
 
     def to_json(self) -> str:
         """One line of JSON for a safetensors header."""
@@ -83,6 +89,8 @@ class CheckpointMeta:
             values["config"] = NetworkConfig.from_dict(values["config"])
             for key in ("spacing", "window", "intensity", "classes"):
                 values[key] = tuple(values[key])
+            if values.get("point_window") is not None:
+                values["point_window"] = tuple(values["point_window"])
             return cls(**values)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             msg = f"the metadata of {source} is damaged ({error!r}): download or convert it again"

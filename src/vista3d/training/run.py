@@ -54,10 +54,13 @@ class TrainConfig:
         phases: small patches first (cheap steps), then the window size of inference.
         learning_rate: peak of the cosine schedule over all phases.
         point_rate: the same for the point branch.
-        point_share: share of the steps that click; 0 leaves the point branch untouched.
+        parts: what is trained, of "encoder", "auto" and "points"; the rest is frozen, and a
+            frozen encoder runs without autograd.
+        point_share: share of the steps that click.
         point_patch: patch size of those steps: the window of interactive inference.
         targets: objects clicked on together.
         rounds: rounds of clicks on them.
+        balance: see `points.mask_loss`.
         warmup: steps of linear warm-up.
         weight_decay: of AdamW.
         ema: decay of the weight average that is validated and shipped.
@@ -72,10 +75,12 @@ class TrainConfig:
     phases: tuple[Phase, ...] = (Phase(64, 4500), Phase(96, 700))
     learning_rate: float = 1e-3
     point_rate: float = 1e-3
-    point_share: float = 0.0
+    parts: tuple[str, ...] = ("encoder", "auto", "points")
+    point_share: float = 0.5
     point_patch: int = 48
-    targets: int = 3
-    rounds: int = 3
+    targets: int = 6
+    rounds: int = 2
+    balance: float = 1.0
     warmup: int = 100
     weight_decay: float = 1e-2
     ema: float = 0.998
@@ -149,7 +154,12 @@ class PatchStream(torch.utils.data.IterableDataset[tuple[int, Example]]):
         return Example(replace(patch, hu=hu), targets)
 
 
-POINT_BRANCH = ("point_head.", "image_encoder.up_layers.")
+PARTS = {
+    "encoder": ("image_encoder.encoder.",),
+    "auto": ("image_encoder.up_layers_auto.", "class_head."),
+    "points": ("image_encoder.up_layers.", "point_head."),
+}
+"""What a part is called in the network."""
 
 
 class Run:
@@ -174,13 +184,15 @@ class Run:
         if initial is not None:
             self.model.load_state_dict(initial)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-        shared: list[nn.Parameter] = []
-        points: list[nn.Parameter] = []
-        for name, parameter in self.model.named_parameters():
-            (points if name.startswith(POINT_BRANCH) else shared).append(parameter)
-        groups = [{"params": shared, "peak": config.learning_rate}]
-        if config.point_share:
-            groups.append({"params": points, "peak": config.point_rate})
+        groups = []
+        for part in config.parts:
+            peak = config.point_rate if part == "points" else config.learning_rate
+            members = [p for n, p in self.model.named_parameters() if n.startswith(PARTS[part])]
+            groups.append({"params": members, "peak": peak})
+        self.model.requires_grad_(False)
+        for group in groups:
+            for parameter in group["params"]:
+                parameter.requires_grad_(True)
         self.optimiser = torch.optim.AdamW(
             groups, betas=(0.9, 0.99), weight_decay=config.weight_decay
         )
@@ -220,7 +232,8 @@ class Run:
         """One optimiser step.
 
         Returns:
-            Mean loss of present prompts, of absent ones, and of clicks; nan where there was none.
+            Mean loss of present prompts, of absent ones, and 1 - Dice of the last clicks; nan where
+            there was none.
         """
         rng = np.random.default_rng([self.config.seed, self.step, 1])
         self.optimiser.zero_grad(set_to_none=True)
@@ -256,12 +269,13 @@ class Run:
     def _learn_clicks(self, patch: Patch, targets: list[Target], rng: np.random.Generator) -> float:
         if not targets:
             return math.nan
+        config = self.config
         with torch.autocast(self.device.type, torch.bfloat16):
             skips = self.model.encode(patch.window(self.device))
         batch = ClickBatch.of(targets, self.device)
-        rounds = click_rounds(self.model, skips, batch, self.config.rounds, rng)
+        rounds = click_rounds(self.model, skips, batch, config.rounds, rng, config.balance)
         rounds.tokens.backward(rounds.gradient)  # type: ignore[no-untyped-call]
-        return float(np.mean(rounds.losses))
+        return 1 - rounds.dice
 
     def _update_average(self) -> None:
         # The usual ramp: an average of few steps must forget the initial weights quickly.
@@ -302,3 +316,17 @@ class Run:
 def with_phases(config: TrainConfig, phases: list[tuple[int, int]]) -> TrainConfig:
     """The same settings with other (patch, steps) phases."""
     return replace(config, phases=tuple(Phase(*phase) for phase in phases))
+
+
+def adopt_decoder(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights whose point decoder is a copy of the automatic one: same shape, and no noise."""
+    old, new = PARTS["auto"][0], PARTS["points"][0]
+    out = dict(weights)
+    out.update(
+        {
+            new + key.removeprefix(old): value.clone()
+            for key, value in weights.items()
+            if key.startswith(old)
+        }
+    )
+    return out

@@ -1,0 +1,73 @@
+"""Where a simulated user clicks (paper section 4.3, Fig. 5): from the truth, and from the error.
+
+The policy `largest error`: the first click is the centre of the object; each next one the centre
+of the largest connected region that is wrong, positive where something is missing, negative where
+there is too much. "Centre" is the voxel deepest inside the region, in millimetres, so that a click
+never lies beside a curved structure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SimulatedClick:
+    """Voxel (i, j, k), and whether it is positive."""
+
+    position: tuple[int, int, int]
+    positive: bool
+
+
+def first_click(truth: np.ndarray, spacing: tuple[float, float, float]) -> SimulatedClick:
+    """The centre of the largest part of a mask.
+
+    Args:
+        truth: bool [i, j, k], not empty.
+        spacing: mm per voxel.
+    """
+    return SimulatedClick(_centre(_largest(truth)[1], spacing), positive=True)
+
+
+def next_click(
+    truth: np.ndarray, found: np.ndarray, spacing: tuple[float, float, float]
+) -> SimulatedClick | None:
+    """The centre of the largest region that is wrong; None where nothing is.
+
+    Args:
+        truth: bool [i, j, k].
+        found: the same, the prediction.
+        spacing: mm per voxel.
+    """
+    missing, extra = _largest(truth & ~found), _largest(found & ~truth)
+    if max(missing[0], extra[0]) == 0:
+        return None
+    positive = missing[0] >= extra[0]
+    region = missing[1] if positive else extra[1]
+    return SimulatedClick(_centre(region, spacing), positive)
+
+
+def _largest(mask: np.ndarray) -> tuple[int, np.ndarray]:
+    """Voxels of the largest 26-connected region, and the region."""
+    import cc3d
+
+    parts = cc3d.connected_components(mask, connectivity=26)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    best = int(sizes.argmax())
+    return int(sizes[best]), parts == best if sizes[best] else np.zeros_like(mask)
+
+
+def _centre(region: np.ndarray, spacing: tuple[float, float, float]) -> tuple[int, int, int]:
+    """The deepest voxel; of equally deep ones, the one nearest to their mean."""
+    from scipy import ndimage
+
+    voxels = np.argwhere(region)
+    low, high = voxels.min(0), voxels.max(0) + 1
+    part = region[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))]
+    depth = ndimage.distance_transform_edt(np.pad(part, 1), spacing)[1:-1, 1:-1, 1:-1]
+    best = np.argwhere(depth >= depth.max() - 1e-6)
+    i, j, k = (best[np.square(best - best.mean(0)).sum(1).argmin()] + low).tolist()
+    return i, j, k

@@ -1,0 +1,269 @@
+"""What the network says about an object that was clicked (paper section 3.2, "Interactive branch").
+
+Window tokens are kept, so a click in a known window runs the prompt path alone. Where an object is
+cut by the face of its window, neighbouring windows follow it. Every click of the object counts in
+every window that contains it. A window without a positive click is told where the object is by an
+anchor: the deepest voxel of what is already known of the object there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from vista3d import anatomy
+from vista3d.inference.automatic import intensity, pad_patch
+from vista3d.inference.interactive.cache import CacheInfo, TokenCache
+from vista3d.inference.interactive.canvas import Canvas, clip
+
+if TYPE_CHECKING:
+    from vista3d.inference.interactive.masks import Mask
+from vista3d.inference.interactive.placing import (
+    REUSE,
+    centred,
+    holds,
+    lattice,
+    place,
+    touched_faces,
+)
+from vista3d.inference.interactive.pointer import PointMask, Prompt
+from vista3d.inference.runtimes.points import PointRuntime, WindowPrompt
+from vista3d.inference.tiles import plan_tiles
+from vista3d.inference.windows import Slices, Triple
+from vista3d.network.metadata import CheckpointMeta
+from vista3d.network.point_head import ImageTokens
+from vista3d.volume import Volume, normalise, prepare
+
+CACHE_BYTES = 2**30
+"""Default limit of a session's window tokens: 40 windows of the released network."""
+
+MOST_EXTRA = 10
+"""Windows that may follow an object beyond those of its clicks: 10 of 192 mm reach the whole
+length of an aorta."""
+
+Position = tuple[float, float, float]
+
+
+class PointEngine:
+    """Clicks on one scan -> masks on the scan's own grid.
+
+    Args:
+        meta: settings of the network.
+        runtime: its point branch.
+        volume: the scan.
+        cache_bytes: limit of the window tokens kept.
+        margin: see `placing.REUSE`; 0.5 gives every click a window of its own, as released.
+        step: lattice of window starts, see `placing.LATTICE`; 1 centres windows exactly.
+        most_extra: how many windows may follow an object that is cut.
+    """
+
+    def __init__(
+        self,
+        meta: CheckpointMeta,
+        runtime: PointRuntime,
+        volume: Volume,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+        margin: float = REUSE,
+        step: int | None = None,
+        most_extra: int = MOST_EXTRA,
+    ) -> None:
+        self._runtime = runtime
+        self._margin, self._most_extra = margin, most_extra
+        self._window = meta.point_window or meta.window
+        self._step = lattice(self._window) if step is None else step
+        # The whole scan: a click outside the body must have a window, too.
+        self._hu, self._grid = prepare(volume, meta.spacing, crop="none")
+        self._scale = intensity(meta, self._hu)
+        self._cache = TokenCache(cache_bytes)
+        self._lock = threading.Lock()
+
+    @property
+    def cache(self) -> CacheInfo:
+        """What is kept for the next click."""
+        return self._cache.info
+
+    def prefetch(self, position: Position) -> None:
+        """Prepare the window that a first click at this voxel of the scan would use."""
+        (point,) = self._to_model([position])
+        self._tokens(centred(point, self._window, self._shape, self._step))
+
+    def mask(
+        self, prompt: Prompt, listen: Callable[[int, int], None] = lambda done, total: None
+    ) -> PointMask:
+        """Segment one object; a pure function of the prompt.
+
+        Args:
+            prompt: clicks in voxels of the scan, class, and what is known of the object before.
+            listen: told (done, total) before each window; may raise to stop.
+        """
+        clicks = [
+            (point, click.positive)
+            for point, click in zip(
+                self._to_model([c.position for c in prompt.clicks]), prompt.clicks, strict=True
+            )
+        ]
+        canvas = Canvas(self._window, self._shape)
+        queue = place(
+            [point for point, _ in clicks], self._window, self._shape,
+            margin=self._margin, step=self._step,
+        )  # fmt: skip
+        done: list[Triple] = []
+        budget = len(queue) + self._most_extra
+        while queue:
+            start = queue.pop(0)
+            listen(len(done), len(done) + len(queue) + 1)
+            answer = self._answer(start, clicks, prompt, canvas)
+            done.append(start)
+            if answer is None:
+                continue
+            canvas.add(start, answer)
+            if not queue and len(done) < budget:
+                queue = self._beyond(done, clicks, canvas)
+        listen(len(done), len(done))
+        return self._on_scan(canvas)
+
+    @property
+    def _shape(self) -> Triple:
+        i, j, k = self._hu.shape
+        return i, j, k
+
+    def _to_model(self, positions: Sequence[Position]) -> list[Position]:
+        matrix = self._grid.to_model
+        points = np.reshape(np.asarray(positions, np.float64), (-1, 3))
+        moved = points @ matrix[:3, :3].T + matrix[:3, 3]
+        # A border voxel of the scan may lie up to half a voxel beyond the model grid.
+        moved = np.clip(moved, 0, np.array(self._shape) - 1)
+        return [(float(a), float(b), float(c)) for a, b, c in moved]
+
+    def _tokens(self, start: Triple) -> ImageTokens:
+        with self._lock:
+            held = self._cache.get(start)
+            if held is None:
+                inside, local = clip(start, self._window, self._shape)
+                patch = pad_patch(self._hu[inside], local, self._window, "air")
+                held = self._runtime.tokens(normalise(patch, *self._scale))
+                self._cache.put(start, held)
+            return held
+
+    def _answer(
+        self, start: Triple, clicks: list[tuple[Position, bool]], prompt: Prompt, canvas: Canvas
+    ) -> np.ndarray | None:
+        """Logits [window], or None where nothing says what the object is."""
+        here = [click for click in clicks if holds(start, self._window, click[0])]
+        points = [np.subtract(point, start) for point, _ in here]
+        positive = [side for _, side in here]
+        if not any(positive):
+            anchor = self._anchor(start, points, prompt.base, canvas)
+            if anchor is None:
+                return None
+            points, positive = [anchor, *points], [True, *positive]
+        special = prompt.class_id is not None and anatomy.by_id(prompt.class_id).special
+        labels = np.array(positive, np.int64) + 2 * special
+        request = WindowPrompt(np.array(points, np.float32), labels, prompt.novel)
+        return np.asarray(self._runtime.logits(self._tokens(start), request).cpu().numpy())
+
+    def _anchor(
+        self, start: Triple, negative: list[np.ndarray], base: Mask | None, canvas: Canvas
+    ) -> np.ndarray | None:
+        """The deepest voxel of what is known of the object in a window, away from negatives."""
+        region = canvas.window(canvas.logits > 0, start)
+        if base is not None:
+            region |= self._base(start, base)
+        for point in negative:
+            low = np.clip(np.round(point).astype(int) - 3, 0, None)
+            region[tuple(slice(int(a), int(a) + 7) for a in low)] = False
+        found = np.argwhere(region)
+        if not len(found):
+            return None
+        from scipy import ndimage
+
+        low, high = found.min(0), found.max(0) + 1
+        part = region[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))]
+        levels = ndimage.distance_transform_cdt(np.pad(part, 1), "chessboard")[1:-1, 1:-1, 1:-1]
+        best = np.argwhere(levels == levels.max())
+        # Several are equally deep: the one nearest to their middle.
+        middle = best[np.square(best - best.mean(0)).sum(1).argmin()]
+        return np.asarray(middle + low, np.float32)
+
+    def _base(self, start: Triple, base: Mask) -> np.ndarray:
+        """A mask of the scan's grid in a window: bool [window], nearest voxel."""
+        matrix = self._grid.to_original
+        axes = [np.arange(s, s + w) for s, w in zip(start, self._window, strict=True)]
+        voxels = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+        index = np.floor(voxels @ matrix[:3, :3].T + matrix[:3, 3] + 0.5).astype(np.int64)
+        crop = base.crop()
+        index -= [part.start for part in base.box]
+        inside = ((index >= 0) & (index < crop.shape)).all(1)
+        out = np.zeros(len(voxels), bool)
+        out[inside] = crop[tuple(index[inside].T)]
+        return out.reshape(self._window)
+
+    def _beyond(
+        self, done: list[Triple], clicks: list[tuple[Position, bool]], canvas: Canvas
+    ) -> list[Triple]:
+        """The window across the largest open cut of the clicked object, if there is one."""
+        found = clicked_parts(canvas, [point for point, positive in clicks if positive])
+        for start in reversed(done):
+            mask = canvas.window(found, start)
+            for position in touched_faces(mask, start, self._window, self._shape):
+                if not any(self._covers(other, position) for other in done):
+                    return [centred(position, self._window, self._shape, self._step)]
+        return []
+
+    def _covers(self, start: Triple, position: Position) -> bool:
+        """Whether a window sees on both sides of a cut: it lies a sixteenth from every face."""
+        return all(
+            (s <= 0 or p >= s + w / 16) and (s + w >= n or p <= s + w - 1 - w / 16)
+            for s, w, n, p in zip(start, self._window, self._shape, position, strict=True)
+        )
+
+    def _on_scan(self, canvas: Canvas) -> PointMask:
+        """Logits upsampled linearly to the scan's grid, then thresholded at 0."""
+        box, shape = canvas.box, self._grid.original.shape
+        nothing = (slice(0, 0), slice(0, 0), slice(0, 0))
+        if not canvas.known.size:
+            empty = np.zeros((0, 0, 0), bool)
+            return PointMask(nothing, empty, empty)
+        known = canvas.known
+        values = np.stack([np.where(known, canvas.logits, 0), known.astype(np.float32)])
+        shift = np.eye(4)
+        shift[:3, 3] = [-part.start for part in box]
+        i, j, k = values.shape[1:]
+        tiles = plan_tiles((i, j, k), shift @ self._grid.to_model, shape)
+        whole = _union([tile.target for tile in tiles])
+        mask = np.zeros([part.stop - part.start for part in whole], bool)
+        covered = np.zeros_like(mask)
+        source = torch.from_numpy(values)
+        for tile in tiles:
+            found = tile.interpolate(source[(slice(None), *tile.source)]).numpy()
+            place = tuple(
+                slice(t.start - w.start, t.stop - w.start)
+                for t, w in zip(tile.target, whole, strict=True)
+            )
+            covered[place] = found[1] > 0.5
+            mask[place] = (found[0] > 0) & covered[place]
+        return PointMask(whole, mask, covered)
+
+
+def clicked_parts(canvas: Canvas, points: Sequence[Position]) -> np.ndarray:
+    """Bool [box]: the 26-connected components above 0 that contain one of the points."""
+    import cc3d
+
+    parts = cc3d.connected_components(canvas.logits > 0, connectivity=26)
+    low = [part.start for part in canvas.box]
+    index = np.round(np.subtract(np.reshape(points, (-1, 3)), low)).astype(np.int64)
+    index = index[((index >= 0) & (index < parts.shape)).all(1)]
+    mine = set(parts[tuple(index.T)].tolist()) - {0}
+    return np.isin(parts, list(mine))
+
+
+def _union(boxes: Sequence[Slices]) -> Slices:
+    low = np.min([[part.start for part in box] for box in boxes], 0)
+    high = np.max([[part.stop for part in box] for box in boxes], 0)
+    i, j, k = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return i, j, k
