@@ -184,15 +184,14 @@ class Run:
         if initial is not None:
             self.model.load_state_dict(initial)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.model.requires_grad_(False)
         groups = []
         for part in config.parts:
             peak = config.point_rate if part == "points" else config.learning_rate
             members = [p for n, p in self.model.named_parameters() if n.startswith(PARTS[part])]
-            groups.append({"params": members, "peak": peak})
-        self.model.requires_grad_(False)
-        for group in groups:
-            for parameter in group["params"]:
+            for parameter in members:
                 parameter.requires_grad_(True)
+            groups.append({"params": members, "peak": peak})
         self.optimiser = torch.optim.AdamW(
             groups, betas=(0.9, 0.99), weight_decay=config.weight_decay
         )
