@@ -9,14 +9,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vista3d.inference import Model, Segmentation, load
+    from vista3d.inference import InteractiveSession, Model, Segmentation, load
     from vista3d.volume import Volume, read
 
 __version__ = "0.1.0"
 
-__all__ = ["Model", "Segmentation", "Volume", "__version__", "load", "read"]
+__all__ = ["InteractiveSession", "Model", "Segmentation", "Volume", "__version__", "load", "read"]
 
 _HOMES = {
+    "InteractiveSession": "vista3d.inference",
     "Model": "vista3d.inference",
     "Segmentation": "vista3d.inference",
     "load": "vista3d.inference",

@@ -9,6 +9,9 @@ from typing import Annotated
 
 import typer
 
+LEAD_IN = 600
+"""Steps of a point branch that starts from nothing, see `TrainConfig.lead_in`."""
+
 
 def train(
     output: Annotated[
@@ -24,6 +27,9 @@ def train(
         str, typer.Option("--phases", help="PATCHxSTEPS,... smallest patch first.")
     ] = "64x3000,96x1200",
     learning_rate: Annotated[float, typer.Option("--learning-rate")] = 1e-3,
+    point_rate: Annotated[
+        float, typer.Option("--point-rate", help="Learning rate of the point branch.")
+    ] = 3e-3,
     parts: Annotated[
         str, typer.Option("--parts", help="What is trained: encoder, auto, points.")
     ] = "encoder,auto,points",
@@ -47,14 +53,16 @@ def train(
     from vista3d.errors import UsageError
     from vista3d.training.corpus import SOURCES, read_source
     from vista3d.training.export import export
+    from vista3d.training.initial import adopt_decoder
     from vista3d.training.prepared import prepare_case
-    from vista3d.training.run import Run, TrainConfig, adopt_decoder, with_phases
+    from vista3d.training.run import Run, TrainConfig, with_phases
 
     try:
         parsed = [tuple(int(n) for n in phase.split("x")) for phase in phases.split(",")]
         config = with_phases(
             TrainConfig(
                 learning_rate=learning_rate,
+                point_rate=point_rate,
                 parts=tuple(parts.split(",")),
                 point_share=point_share,
                 point_patch=point_patch,
@@ -72,7 +80,7 @@ def train(
         network, meta = load_checkpoint(initial)
         weights, config = network.state_dict(), replace(config, network=meta.config)
         if meta.provenance.get("point_branch") == "untrained":
-            weights = adopt_decoder(weights)
+            weights, config = adopt_decoder(weights), replace(config, lead_in=LEAD_IN)
     until = None if minutes is None else time.time() + 60 * minutes
     found = [case for source in SOURCES for case in read_source(data, source, "train")]
     store = cache or output / "prepared"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections.abc import Callable, Iterable
@@ -13,9 +14,13 @@ import numpy as np
 from vista3d import anatomy
 from vista3d.errors import UsageError
 from vista3d.inference.automatic import Engine, Segmentation, segment_volume
+from vista3d.inference.interactive.pointing import CACHE_BYTES, PointEngine
+from vista3d.inference.interactive.scene import Overlap
+from vista3d.inference.interactive.session import Automatic, InteractiveSession
 from vista3d.inference.labelling import Output
 from vista3d.inference.presets import preset as preset_by_name
 from vista3d.inference.runtimes import choose_runtime
+from vista3d.inference.runtimes.points import PointRuntime
 from vista3d.inference.watch import Progress, Watch
 from vista3d.network.checkpoint import load_checkpoint
 from vista3d.network.weights import PUBLISHED, resolve
@@ -81,6 +86,77 @@ class Model(Engine):
             "versions": _versions(),
         }
         return replace(result, run={**about, **result.run})
+
+    def session(
+        self,
+        volume: Volume | np.ndarray | Path | str,
+        *,
+        affine: np.ndarray | None = None,
+        overlap: Overlap = "overwrite",
+        cache_bytes: int = CACHE_BYTES,
+    ) -> InteractiveSession:
+        """Segment a CT interactively.
+
+        Args:
+            volume: a Volume, a file, or an array [i, j, k] in HU together with `affine`.
+            affine: [4, 4] voxel -> RAS+ mm, for an array.
+            overlap: what happens where objects meet: "overwrite", "keep existing" or "allow
+                overlap".
+            cache_bytes: memory for windows that later clicks use again.
+
+        Raises:
+            InputError, GeometryError: the scan cannot be segmented.
+            UsageError: a model whose point branch was never trained.
+        """
+        self._check_clicks()
+        scan = _as_volume(volume, affine)
+        pointer = PointEngine(self.meta, self._points, scan, cache_bytes=cache_bytes)
+        return InteractiveSession(
+            scan, pointer, self._automatic(scan), overlap=overlap,
+            last_supported=self.meta.config.last_supported,
+        )  # fmt: skip
+
+    def open_session(
+        self,
+        path: Path | str,
+        volume: Volume | np.ndarray | Path | str,
+        *,
+        affine: np.ndarray | None = None,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> InteractiveSession:
+        """Go on with a saved session of the same scan.
+
+        Raises:
+            InputError: not a session file, damaged, or of another scan.
+        """
+        self._check_clicks()
+        scan = _as_volume(volume, affine)
+        pointer = PointEngine(self.meta, self._points, scan, cache_bytes=cache_bytes)
+        return InteractiveSession.load(
+            path, scan, pointer, self._automatic(scan),
+            last_supported=self.meta.config.last_supported,
+        )  # fmt: skip
+
+    @functools.cached_property
+    def _points(self) -> PointRuntime:
+        """The point branch on the model's device: one copy for all sessions."""
+        return PointRuntime(self.network, self.runtime.device, self.runtime.precision)
+
+    def _check_clicks(self) -> None:
+        if self.meta.provenance.get("point_branch") == "untrained":
+            msg = f"the point branch of model {self.meta.name!r} was not trained: use another model"
+            raise UsageError(msg)
+
+    def _automatic(self, scan: Volume) -> Automatic:
+        def segment(
+            classes: str | int | Iterable[str | int],
+            progress: Callable[[Progress], None] | None = None,
+            cancel: threading.Event | None = None,
+        ) -> tuple[np.ndarray, tuple[int, ...]]:
+            result = self.segment(scan, classes, progress=progress, cancel=cancel)
+            return result.labels, result.classes
+
+        return segment
 
     def _classes(
         self, classes: str | int | Iterable[str | int]

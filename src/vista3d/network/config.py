@@ -64,7 +64,7 @@ OFFICIAL = NetworkConfig()
 """The released sizes; key names match both published checkpoints."""
 
 MINI = NetworkConfig(
-    widths=(16, 32, 64, 128, 128), blocks=(1, 2, 2, 2, 2), features=32, mlp_dim=128
+    widths=(16, 32, 64, 128, 128), blocks=(1, 2, 2, 2, 2), features=32, heads=2, mlp_dim=128
 )
 """The embedded model. Widths are capped at 128: most parameters of a U-shaped network sit in its
 two deepest levels, which cost almost no time (cpu_performance notes)."""

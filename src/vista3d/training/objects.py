@@ -80,6 +80,18 @@ def draw_targets(
     return hu, found
 
 
+def draw_balls(size: int, rng: np.random.Generator, count: int) -> list[Target]:
+    """Balls of 3 to 6 voxels radius anywhere in a cube: what a click means before anatomy."""
+    return [
+        Target(
+            _distance((size,) * 3, torch.from_numpy(rng.uniform(3, size - 4, 3)).float())
+            < float(rng.uniform(3, 6)),
+            novel=bool(rng.random() < 0.5),
+        )
+        for _ in range(count)
+    ]
+
+
 def _whole(labels: Tensor, present: list[int], rng: np.random.Generator) -> Target:
     """A labelled structure; the zero-shot token must be able to do what the supported one does."""
     chosen = int(rng.choice(present))

@@ -28,7 +28,8 @@ from vista3d.network.vista3d import Vista3D
 from vista3d.training.augmentation import Patch, draw_patch
 from vista3d.training.automatic import prompt_losses
 from vista3d.training.clicks import ClickBatch
-from vista3d.training.objects import Target, draw_targets
+from vista3d.training.initial import look_at_the_click
+from vista3d.training.objects import Target, draw_balls, draw_targets
 from vista3d.training.points import click_rounds
 from vista3d.training.prepared import Prepared
 from vista3d.training.prompts import draw_class_prompts
@@ -61,6 +62,7 @@ class TrainConfig:
         targets: objects clicked on together.
         rounds: rounds of clicks on them.
         balance: see `points.mask_loss`.
+        lead_in: steps over which balls around a click give way to objects.
         warmup: steps of linear warm-up.
         weight_decay: of AdamW.
         ema: decay of the weight average that is validated and shipped.
@@ -81,6 +83,7 @@ class TrainConfig:
     targets: int = 6
     rounds: int = 2
     balance: float = 1.0
+    lead_in: int = 0
     warmup: int = 100
     weight_decay: float = 1e-2
     ema: float = 0.998
@@ -150,6 +153,8 @@ class PatchStream(torch.utils.data.IterableDataset[tuple[int, Example]]):
         if rng.random() >= config.point_share:
             return Example(draw_patch(case, config.patch(step), rng, self.classes))
         patch = draw_patch(case, config.point_patch, rng)
+        if step < config.lead_in * rng.random():
+            return Example(patch, draw_balls(config.point_patch, rng, config.targets))
         hu, targets = draw_targets(patch.hu, patch.labels, rng, config.targets)
         return Example(replace(patch, hu=hu), targets)
 
@@ -183,6 +188,8 @@ class Run:
             self.model.class_head.mlp[3].get_parameter("weight").mul_(0.1)
         if initial is not None:
             self.model.load_state_dict(initial)
+        if config.lead_in:
+            look_at_the_click(self.model.point_head, config.seed)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.model.requires_grad_(False)
         groups = []
@@ -315,17 +322,3 @@ class Run:
 def with_phases(config: TrainConfig, phases: list[tuple[int, int]]) -> TrainConfig:
     """The same settings with other (patch, steps) phases."""
     return replace(config, phases=tuple(Phase(*phase) for phase in phases))
-
-
-def adopt_decoder(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights whose point decoder is a copy of the automatic one: same shape, and no noise."""
-    old, new = PARTS["auto"][0], PARTS["points"][0]
-    out = dict(weights)
-    out.update(
-        {
-            new + key.removeprefix(old): value.clone()
-            for key, value in weights.items()
-            if key.startswith(old)
-        }
-    )
-    return out
