@@ -50,6 +50,6 @@ def test_a_damaged_index_is_replaced(tmp_path, labels, volume):
 def test_file_names_are_plain_and_unique():
     from vista3d.anatomy import STRUCTURES
 
-    names = [mask_name(number) for number in STRUCTURES]
+    names = [mask_name(structure) for structure in STRUCTURES.values()]
     assert len(set(names)) == len(names)
     assert all(name.isascii() and " " not in name and "/" not in name for name in names)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import colorsys
 import difflib
 import functools
 from collections.abc import Iterable, Mapping
 
-from vista3d.anatomy.table import Structure, structures
+from vista3d.anatomy.table import CodedConcept, Structure, structures
 from vista3d.errors import UnknownClassError
 
 _EVERYTHING = "everything"
@@ -152,3 +153,42 @@ def dataset_ids(labels: Mapping[str, int]) -> dict[int, int]:
     """
     names = _names()
     return {value: names[_key(name)] for name, value in labels.items() if _key(name) in names}
+
+
+def described(items: Iterable[int | Structure]) -> dict[int, Structure]:
+    """Structures by id, in the given order; ids are looked up, structures are taken as they are.
+
+    Raises:
+        UnknownClassError: an id that the table does not have.
+    """
+    found = (by_id(item) if isinstance(item, int) else item for item in items)
+    return {structure.id: structure for structure in found}
+
+
+def new_structure(class_id: int, name: str) -> Structure:
+    """A structure that no table has, such as a lesion that somebody clicked.
+
+    Args:
+        class_id: above every id of the table.
+        name: for people; control characters, which would break file headers, become spaces.
+    """
+    clean = " ".join("".join(c if c.isprintable() else " " for c in name).split()) or "unnamed"
+    # Steps of the golden angle around the colour circle: neighbours in number differ in hue.
+    hue = (class_id * 0.381966) % 1
+    red, green, blue = (round(255 * c) for c in colorsys.hsv_to_rgb(hue, 0.75, 0.95))
+    return Structure(
+        id=class_id,
+        name=clean,
+        group="",
+        laterality="",
+        category=CodedConcept("85756007", "SCT", "Tissue"),
+        type=None,
+        modifier=None,
+        colour=(red, green, blue),
+        aliases=(),
+        trained=False,
+        parts=(),
+        special=False,
+        everything=False,
+        source="",
+    )

@@ -19,6 +19,7 @@ EXIT_CODES = (
 
 COMMANDS = {
     "segment": "Segment CT scans automatically.",
+    "click": "Segment an object by clicks, or correct an automatic result.",
     "classes": "List and search what can be segmented.",
     "phantom": "Make synthetic torso CTs with ground truth.",
     "sample": "Fetch a small public CT.",

@@ -15,6 +15,7 @@ from vista3d.results.label_map import sidecar
 from vista3d.volume.nifti import stem
 
 if TYPE_CHECKING:
+    from vista3d.anatomy import Structure
     from vista3d.results import Profile, StructureStatistics
     from vista3d.volume import Volume
 
@@ -144,7 +145,7 @@ def write_outputs(
     case: str,
     labels: NDArray[np.integer],
     volume: Volume,
-    ids: Sequence[int],
+    ids: Sequence[int | Structure],
     rows: Sequence[StructureStatistics],
     spread: Profile,
     *,

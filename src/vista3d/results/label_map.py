@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from vista3d.anatomy import by_id
+from vista3d.anatomy import described
 from vista3d.errors import InputError
 from vista3d.results.json_file import write_json
 from vista3d.volume import write_labels
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def write_label_map(
-    path: Path, labels: NDArray[np.integer], volume: Volume, ids: Iterable[int]
+    path: Path, labels: NDArray[np.integer], volume: Volume, ids: Iterable[int | Structure]
 ) -> tuple[Path, Path]:
     """Write the label map and its JSON sidecar.
 
@@ -74,9 +74,9 @@ def smallest_type(labels: NDArray[np.integer]) -> NDArray[np.uint8] | NDArray[np
     return labels.astype(np.uint16, copy=False)
 
 
-def label_table_xml(ids: Iterable[int]) -> bytes:
+def label_table_xml(ids: Iterable[int | Structure]) -> bytes:
     """The label table for a NIfTI header extension (code 0, as TotalSegmentator writes it)."""
-    listed = [by_id(number) for number in ids]
+    listed = described(ids).values()
     rows = [_label(s.id, s.name, *(c / 255 for c in s.colour), alpha=1) for s in listed]
     if len(rows) == 1:
         # TotalSegmentator's reader goes through xmltodict, which makes a list of the labels
@@ -93,14 +93,14 @@ def label_table_xml(ids: Iterable[int]) -> bytes:
     ).encode()
 
 
-def label_document(image: str, ids: Iterable[int]) -> dict[str, Any]:
+def label_document(image: str, ids: Iterable[int | Structure]) -> dict[str, Any]:
     """What the sidecar says: id, name, group, colour and SNOMED CT codes of every class."""
     return {
         "format": "vista3d label map",
         "version": 1,
         "image": image,
         "background": 0,
-        "labels": [_entry(by_id(number)) for number in ids],
+        "labels": [_entry(structure) for structure in described(ids).values()],
     }
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vista3d.anatomy import by_id
+from vista3d.anatomy import described
 from vista3d.results.json_file import write_json
 from vista3d.results.label_map import label_document
 from vista3d.volume import write_labels
 
 if TYPE_CHECKING:
+    from vista3d.anatomy import Structure
     from vista3d.volume import Volume
 
 INDEX = "labels.json"
@@ -25,7 +26,7 @@ INDEX = "labels.json"
 
 
 def write_per_class(
-    folder: Path, labels: NDArray[np.integer], volume: Volume, ids: Iterable[int]
+    folder: Path, labels: NDArray[np.integer], volume: Volume, ids: Iterable[int | Structure]
 ) -> list[Path]:
     """Write a mask for every class asked for, an empty one where the class was not found.
 
@@ -42,8 +43,8 @@ def write_per_class(
         The paths of the masks, in the order of `ids`.
     """
     folder = Path(folder)
-    listed = tuple(ids)
-    masks = [folder / mask_name(number) for number in listed]
+    listed = described(ids)
+    masks = [folder / mask_name(structure) for structure in listed.values()]
     stale = _listed_before(folder) - {path.name for path in masks}
     folder.mkdir(parents=True, exist_ok=True)
     for number, path in zip(listed, masks, strict=True):
@@ -52,16 +53,16 @@ def write_per_class(
     for name in stale:
         with contextlib.suppress(FileNotFoundError):
             (folder / name).unlink()
-    document = label_document(".", listed)
+    document = label_document(".", listed.values())
     for entry, path in zip(document["labels"], masks, strict=True):
         entry["file"] = path.name
     write_json(folder / INDEX, document)
     return masks
 
 
-def mask_name(number: int) -> str:
+def mask_name(structure: Structure) -> str:
     """File name of a class: lower case, spaces and signs as underscores."""
-    return re.sub(r"[^a-z0-9]+", "_", by_id(number).name.lower()).strip("_") + ".nii.gz"
+    return re.sub(r"[^a-z0-9]+", "_", structure.name.lower()).strip("_") + ".nii.gz"
 
 
 def _listed_before(folder: Path) -> set[str]:

@@ -7,20 +7,21 @@ Pixels are square in millimetres.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vista3d.anatomy import by_id
+from vista3d.anatomy import described
 from vista3d.results.profile import Profile, profile_labels
 from vista3d.volume.writers import atomic_path
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from vista3d.anatomy import Structure
     from vista3d.results.picture.legend import Entry
     from vista3d.results.picture.planes import Plane
     from vista3d.volume import Volume
@@ -39,7 +40,7 @@ MARGIN = 16
 def preview(
     labels: NDArray[np.integer],
     volume: Volume,
-    ids: Iterable[int],
+    ids: Iterable[int | Structure],
     *,
     window: tuple[float, float] | None = None,
     profile: Profile | None = None,
@@ -64,7 +65,8 @@ def preview(
     from vista3d.results.picture.planes import cut_planes
 
     spread = profile or profile_labels(labels)
-    drawn = [number for number in ids if spread.count(number)]
+    structures = described(ids)
+    drawn = [number for number in structures if spread.count(number)]
     planes = cut_planes(labels, volume, _choose_slices(spread, drawn), drawn)
     shown = window or _window(planes[1])
     width_mm, depth_mm = planes[0].millimetres
@@ -72,14 +74,14 @@ def preview(
     size = canvas_size([*boxes, corner])
     whole = Image.new("RGB", (size[0] + 2 * MARGIN, size[1] + 2 * MARGIN), BACKGROUND)
     canvas = Image.new("RGB", size, BACKGROUND)
-    colours = {number: by_id(number).colour for number in drawn}
+    colours = {number: structures[number].colour for number in drawn}
     for number, (plane, box) in enumerate(zip(planes, boxes, strict=True)):
         # All planes have one scale, so the axial plane carries the only bar.
         extent = (box.width, box.height)
         panel = draw_panel(plane, extent, colours, shown, scale_bar=number == 0)
         canvas.paste(panel, (box.x, box.y))
     note = f"W {shown[1] - shown[0]:.0f}  L {(shown[0] + shown[1]) / 2:.0f}"
-    draw_legend(canvas, corner, _entries(planes, spread, volume), note)
+    draw_legend(canvas, corner, _entries(planes, spread, volume, structures), note)
     whole.paste(canvas, (MARGIN, MARGIN))
     return whole
 
@@ -113,12 +115,17 @@ def _window(coronal: Plane) -> tuple[float, float]:
     return WIDE if lung > LUNG_SHARE else SOFT_TISSUE
 
 
-def _entries(planes: Iterable[Plane], spread: Profile, volume: Volume) -> list[Entry]:
+def _entries(
+    planes: Iterable[Plane],
+    spread: Profile,
+    volume: Volume,
+    structures: Mapping[int, Structure],
+) -> list[Entry]:
     """Structures of the picture, the largest first."""
     from vista3d.results.picture.legend import Entry
 
     visible = {int(n) for plane in planes for n in np.unique(plane.labels)} - {0}
     voxel_ml = float(abs(np.linalg.det(volume.affine[:3, :3]))) / 1000
     order = sorted(visible, key=lambda n: (-spread.count(n), n))
-    structures = [by_id(number) for number in order]
-    return [Entry(s.name, s.colour, spread.count(s.id) * voxel_ml) for s in structures]
+    shown = [structures[number] for number in order]
+    return [Entry(s.name, s.colour, spread.count(s.id) * voxel_ml) for s in shown]

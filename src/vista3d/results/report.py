@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vista3d.anatomy import by_id
+from vista3d.anatomy import described
 from vista3d.errors import CancelledError, Vista3DError
 from vista3d.results.json_file import write_json
 from vista3d.results.statistics import StructureStatistics
 
 if TYPE_CHECKING:
+    from vista3d.anatomy import Structure
     from vista3d.volume import Geometry
 
 VERSION = 1
@@ -35,7 +36,7 @@ def case_report(
     *,
     case: str,
     source: Mapping[str, Any],
-    classes: Sequence[int],
+    classes: Sequence[int | Structure],
     settings: Mapping[str, Any],
     geometry: Geometry | None = None,
     run: Mapping[str, Any] | None = None,
@@ -68,7 +69,7 @@ def case_report(
         "input": dict(source),
         "geometry": None if geometry is None else _geometry(geometry),
         "settings": dict(settings),
-        "classes": [{"id": number, "name": by_id(number).name} for number in classes],
+        "classes": [{"id": s.id, "name": s.name} for s in described(classes).values()],
         "run": dict(run or {}),
         "warnings": list(warnings),
         "outputs": [path.name for path in outputs],

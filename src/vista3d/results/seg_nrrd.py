@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vista3d.anatomy import by_id
+from vista3d.anatomy import described
 from vista3d.results.label_map import smallest_type
 from vista3d.results.profile import Profile, profile_labels
 from vista3d.volume.writers import atomic_path
@@ -38,7 +38,7 @@ def write_seg_nrrd(
     path: Path,
     labels: NDArray[np.integer],
     volume: Volume,
-    ids: Iterable[int],
+    ids: Iterable[int | Structure],
     *,
     profile: Profile | None = None,
 ) -> Path:
@@ -54,10 +54,10 @@ def write_seg_nrrd(
     path = Path(path)
     voxels = smallest_type(labels)
     spread = profile or profile_labels(voxels)
-    found = [number for number in ids if spread.count(number)]
+    found = [s for s in described(ids).values() if spread.count(s.id)]
     header = [*_grid_fields(voxels, volume.affine), *_segmentation_fields()]
-    for index, number in enumerate(found):
-        header += _segment_fields(index, by_id(number), spread.box(number))
+    for index, structure in enumerate(found):
+        header += _segment_fields(index, structure, spread.box(structure.id))
     little = voxels.dtype.newbyteorder("<")
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         file.write("\n".join(["NRRD0004", *header, "", ""]).encode())

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vista3d.anatomy import by_id
+from vista3d.anatomy import described
 from vista3d.errors import UsageError
 from vista3d.results.json_file import write_json
 from vista3d.results.profile import Profile, profile_labels
 from vista3d.volume.writers import atomic_path
 
 if TYPE_CHECKING:
+    from vista3d.anatomy import Structure
     from vista3d.volume import Geometry, Volume
 
 Triple = tuple[float, float, float]
@@ -79,7 +80,7 @@ class StructureStatistics:
 def statistics(
     labels: NDArray[np.integer],
     volume: Volume,
-    ids: Iterable[int],
+    ids: Iterable[int | Structure],
     *,
     profile: Profile | None = None,
 ) -> list[StructureStatistics]:
@@ -92,7 +93,7 @@ def statistics(
         profile: `profile_labels(labels, volume.array)` where it is known already.
     """
     spread = profile or profile_labels(labels, volume.array)
-    return [_measure(number, spread, volume.geometry) for number in ids]
+    return [_measure(s, spread, volume.geometry) for s in described(ids).values()]
 
 
 def write_statistics(path: Path, rows: Sequence[StructureStatistics], *, case: str) -> Path:
@@ -120,8 +121,8 @@ def write_statistics(path: Path, rows: Sequence[StructureStatistics], *, case: s
     return path
 
 
-def _measure(number: int, spread: Profile, geometry: Geometry) -> StructureStatistics:
-    structure = by_id(number)
+def _measure(structure: Structure, spread: Profile, geometry: Geometry) -> StructureStatistics:
+    number = structure.id
     voxels = spread.count(number)
     volume = voxels * float(abs(np.linalg.det(geometry.affine[:3, :3])))
     mean = deviation = None

@@ -1,0 +1,271 @@
+"""`vista3d click`: one object from clicks, or an automatic result corrected by them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vista3d.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from vista3d.cli.outputs import Outputs
+    from vista3d.inference import InteractiveSession, Model
+    from vista3d.volume import Volume
+
+Points = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--point",
+        "-p",
+        show_default=False,
+        metavar="I,J,K,SIGN",
+        help="A click at a voxel of the scan; SIGN + for 'this', - for 'not this'. Repeatable.",
+    ),
+]
+PointsMM = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--point-mm",
+        show_default=False,
+        metavar="X,Y,Z,SIGN",
+        help="The same in RAS+ millimetres (NIfTI, 3D Slicer's display).",
+    ),
+]
+PointsLPS = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--point-lps",
+        show_default=False,
+        metavar="X,Y,Z,SIGN",
+        help="The same in LPS millimetres (DICOM, ITK).",
+    ),
+]
+
+
+def click(
+    scan: Annotated[
+        Path, typer.Argument(metavar="INPUT", show_default=False, help="A scan, as for 'segment'.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            show_default=False,
+            help="Folder for the results, or a file: .nii .nii.gz .mha .nrrd.",
+        ),
+    ],
+    point: Points = None,
+    point_mm: PointsMM = None,
+    point_lps: PointsLPS = None,
+    class_: Annotated[
+        str | None,
+        typer.Option("--class", "-c", show_default=False, help="The clicks mean this structure."),
+    ] = None,
+    new: Annotated[
+        str | None,
+        typer.Option("--new", show_default=False, help="Name of a structure no table has."),
+    ] = None,
+    initial: Annotated[
+        Path | None,
+        typer.Option(
+            "--initial", show_default=False, help="A mask on the scan's grid to start from."
+        ),
+    ] = None,
+    auto: Annotated[
+        bool, typer.Option("--auto", help="Start from the automatic result of --class.")
+    ] = False,
+    session: Annotated[
+        Path | None,
+        typer.Option(
+            "--session",
+            show_default=False,
+            help="Session file: opened where it exists, and saved at the end.",
+        ),
+    ] = None,
+    overlap: Annotated[
+        str, typer.Option(help="Where objects meet: overwrite, 'keep existing', 'allow overlap'.")
+    ] = "overwrite",
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="mini, official, or the path of a checkpoint.")
+    ] = "mini",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", "-f", show_default=False, help="nifti, per-class or seg.nrrd."),
+    ] = None,
+    statistics: Annotated[
+        bool, typer.Option("--statistics", "-s", help="Also write statistics as JSON and CSV.")
+    ] = False,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Also write a picture of three planes.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results that exist.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table.")] = False,
+) -> None:
+    """Segment one object by clicks, or correct an automatic result.
+
+    Example: vista3d click ct.nii.gz -o out --class liver --auto --point "120,88,40,-" --preview
+    """
+    from vista3d.cli.cases import find_cases
+    from vista3d.cli.outputs import check_writable, choose_formats, plan, refuse_overwriting
+
+    clicks = [
+        *(parse_click(text, "voxel") for text in point or ()),
+        *(parse_click(text, "ras") for text in point_mm or ()),
+        *(parse_click(text, "lps") for text in point_lps or ()),
+    ]
+    _refuse_contradictions(class_, new, auto, initial)
+    (case,) = find_cases([str(scan)])
+    outputs = plan(
+        out, case.name, choose_formats(out, 1, formats or ()),
+        statistics=statistics, preview=preview,
+    )  # fmt: skip
+    sources = [case.path] + ([] if initial is None else [initial])
+    refuse_overwriting([outputs], sources, allowed=overwrite)
+
+    from vista3d import inference
+    from vista3d.volume import check_ct, read
+
+    started = time.monotonic()
+    volume = check_ct(read(case.path))
+    check_writable(outputs, volume)
+    loaded = inference.load(model, device=device, precision=precision)
+    opened = _open(loaded, volume, session, overlap)
+    target = _object(opened, class_, new)
+    if auto:
+        opened.run_automatic([str(class_)])
+    if initial is not None:
+        opened.set_initial_mask(target, _initial(initial, volume, class_))
+    for position, positive, space in clicks:
+        opened.click(position, positive, space=space, object_id=target)
+    if session is not None:
+        opened.save(session)
+    seconds = time.monotonic() - started
+    _write(outputs, case.name, case.path, opened, {"model": loaded.meta.name, "seconds": seconds},
+           quiet=quiet)  # fmt: skip
+
+
+def parse_click(text: str, space: str) -> tuple[tuple[float, ...], bool, Any]:
+    """ "12,30,7,+" -> position, positive, convention.
+
+    Raises:
+        UsageError: not three numbers and a sign.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    signs = {"+": True, "-": False, "1": True, "0": False}
+    try:
+        x, y, z, sign = parts
+        return (float(x), float(y), float(z)), signs[sign], space
+    except (ValueError, KeyError):
+        msg = f"click {text!r} is not three numbers and a sign, such as 120,88,40,+"
+        raise UsageError(msg) from None
+
+
+def _refuse_contradictions(
+    class_: str | None, new: str | None, auto: bool, initial: Path | None
+) -> None:
+    if class_ is not None and new is not None:
+        msg = "--class is for a known structure and --new for any other: give one of them"
+        raise UsageError(msg)
+    if auto and class_ is None:
+        msg = "--auto needs --class: which structure is segmented automatically?"
+        raise UsageError(msg)
+    if auto and initial is not None:
+        msg = "--auto and --initial both say where the object starts from: give one of them"
+        raise UsageError(msg)
+
+
+def _open(model: Model, volume: Volume, path: Path | None, overlap: str) -> InteractiveSession:
+    if path is not None and path.exists():
+        opened = model.open_session(path, volume)
+    else:
+        opened = model.session(volume)
+    opened.overlap = overlap  # type: ignore[assignment]
+    return opened
+
+
+def _object(session: InteractiveSession, class_: str | None, new: str | None) -> int:
+    """The object that is meant: one of this class or name that is there, or a new one."""
+    from vista3d import anatomy
+
+    if class_ is None and new is None and session.active is not None:
+        return session.active
+    wanted = None if class_ is None else anatomy.resolve([class_])
+    for thing in session.objects:
+        if (wanted is not None and wanted == (thing.class_id,)) or thing.name == new:
+            return thing.id
+    return session.add_object(new, class_=class_)
+
+
+def _initial(path: Path, volume: Volume, class_: str | None) -> Any:
+    """A mask: of a label map, the voxels of the class where it has them, else all of them."""
+    from vista3d import anatomy
+    from vista3d.cli.case_run import read_truth
+
+    labels = read_truth(path, volume)
+    if class_ is not None:
+        (number, *_) = anatomy.resolve([class_])
+        if (labels == number).any():
+            return labels == number
+    found = labels > 0
+    if not found.any():
+        msg = f"the initial mask '{path.name}' is empty"
+        raise InputError(msg)
+    return found
+
+
+def _write(
+    outputs: Outputs, case: str, source: Path, session: InteractiveSession, run: dict[str, Any],
+    *, quiet: bool,
+) -> None:  # fmt: skip
+    from rich.console import Console
+
+    from vista3d import results
+    from vista3d.cli.outputs import write_outputs
+    from vista3d.cli.tables import structure_table
+    from vista3d.inference.interactive.labelled import class_labels
+
+    volume = session.volume
+    i, j, k = volume.array.shape
+    labels, structures = class_labels(session.objects, (i, j, k))
+    spread = results.profile_labels(labels, volume.array)
+    rows = results.statistics(labels, volume, structures, profile=spread)
+    written = write_outputs(
+        outputs, case, labels, volume, structures, rows, spread, before=lambda _: None
+    )
+    if outputs.report is not None:
+        objects = [
+            {
+                "name": thing.name,
+                "class_id": thing.class_id,
+                "novel": thing.novel,
+                "clicks": [
+                    {"voxel": list(c.position), "positive": c.positive} for c in thing.clicks
+                ],
+            }
+            for thing in session.objects
+        ]
+        report = results.case_report(
+            case=case,
+            source=results.describe_source(source),
+            classes=structures,
+            settings={},
+            geometry=volume.geometry,
+            run={**run, "objects": objects},
+            warnings=volume.meta.warnings,
+            outputs=written,
+            rows=rows,
+        )
+        results.write_report(outputs.report, report)
+    if not quiet:
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=110)
+        console.print(structure_table(rows, {}))

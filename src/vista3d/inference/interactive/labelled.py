@@ -1,0 +1,46 @@
+"""The objects of a session as one label map in global class ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from vista3d import anatomy
+from vista3d.inference.interactive.scene import SessionObject
+
+FIRST_NEW = 512
+"""Objects without a class of their own get ids from here: above every row of the class table."""
+
+
+def structures_of(objects: Iterable[SessionObject]) -> dict[int, anatomy.Structure]:
+    """What each object is called in results, by object id.
+
+    The first object of a class takes the class's id and name. Anonymous objects, and further ones
+    of the same class, become new structures with ids from 512.
+    """
+    taken: set[int] = set()
+    out = {}
+    for thing in objects:
+        if thing.class_id is not None and thing.class_id not in taken:
+            taken.add(thing.class_id)
+            out[thing.id] = anatomy.by_id(thing.class_id)
+        else:
+            out[thing.id] = anatomy.new_structure(FIRST_NEW + thing.id, thing.name)
+    return out
+
+
+def class_labels(
+    objects: Iterable[SessionObject], shape: tuple[int, int, int]
+) -> tuple[np.ndarray, list[anatomy.Structure]]:
+    """One label map of all objects; where they overlap, the one added last.
+
+    Returns:
+        [i, j, k] uint16 of structure ids, 0 background; and the structures.
+    """
+    listed = list(objects)
+    structures = structures_of(listed)
+    out = np.zeros(shape, np.uint16)
+    for thing in listed:
+        out[thing.mask.box][thing.mask.crop()] = structures[thing.id].id
+    return out, list(structures.values())
