@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-LEAD_IN = 600
+LEAD_IN = 1000
 """Steps of a point branch that starts from nothing, see `TrainConfig.lead_in`."""
 
 

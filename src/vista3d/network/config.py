@@ -21,6 +21,8 @@ class NetworkConfig:
         heads: attention heads of the two-way transformer.
         mlp_dim: hidden width of the transformer's MLP.
         last_supported: ids above it are novel classes for the point head.
+        position_gain: weight of the position code beside the image in the point head; 1 in the
+            released network. With few features the image drowns it, and no click is found.
         max_objects: objects decoded together by the point head; bounds memory only.
     """
 
@@ -32,6 +34,7 @@ class NetworkConfig:
     mlp_dim: int = 512
     last_supported: int = 132
     max_objects: int = 32
+    position_gain: float = 1.0
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks):
@@ -64,7 +67,12 @@ OFFICIAL = NetworkConfig()
 """The released sizes; key names match both published checkpoints."""
 
 MINI = NetworkConfig(
-    widths=(16, 32, 64, 128, 128), blocks=(1, 2, 2, 2, 2), features=32, heads=2, mlp_dim=128
+    widths=(16, 32, 64, 128, 128),
+    blocks=(1, 2, 2, 2, 2),
+    features=32,
+    heads=2,
+    mlp_dim=128,
+    position_gain=3.0,
 )
 """The embedded model. Widths are capped at 128: most parameters of a U-shaped network sit in its
 two deepest levels, which cost almost no time (cpu_performance notes)."""

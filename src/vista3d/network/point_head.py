@@ -44,13 +44,14 @@ class _PositionEncoding(nn.Module):
 
     positional_encoding_gaussian_matrix: Tensor
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, gain: float) -> None:
         super().__init__()
+        self.gain = gain
         self.register_buffer("positional_encoding_gaussian_matrix", torch.randn(3, features // 2))
 
     def forward(self, x: Tensor) -> Tensor:
         """Positions [..., 3] in [0, 1] -> [..., features]."""
-        return fourier_position(x, self.positional_encoding_gaussian_matrix)
+        return self.gain * fourier_position(x, self.positional_encoding_gaussian_matrix)
 
 
 class _HyperMLP(nn.Module):
@@ -83,7 +84,7 @@ class PointHead(nn.Module):
         )
         self.mask_downsample = nn.Conv3d(2, 2, 3, stride=2, padding=1)  # unused, in every file
         self.transformer = TwoWayTransformer(config)
-        self.pe_layer = _PositionEncoding(width)
+        self.pe_layer = _PositionEncoding(width, config.position_gain)
         self.point_embeddings = nn.ModuleList(nn.Embedding(1, width) for _ in range(2))
         self.not_a_point_embed = nn.Embedding(1, width)
         self.special_class_embed = nn.Embedding(1, width)
