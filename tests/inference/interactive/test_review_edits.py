@@ -21,9 +21,6 @@ def session() -> InteractiveSession:
     return InteractiveSession(scan(), Balls(), automatic)
 
 
-@pytest.mark.xfail(
-    reason="clicks made before a brush stroke are merged again after it: CC(M_p) redoes the erased"
-)
 @pytest.mark.parametrize("positive", [True, False])
 def test_what_was_erased_by_hand_does_not_come_back_with_a_click_elsewhere(session, positive):
     session.click((10, 10, 8), space="voxel")
@@ -32,9 +29,6 @@ def test_what_was_erased_by_hand_does_not_come_back_with_a_click_elsewhere(sessi
     assert not session.mask(1)[ERASED].any()
 
 
-@pytest.mark.xfail(
-    reason="all clicks are merged again, so a correction takes back what another object took since"
-)
 @pytest.mark.parametrize(("position", "positive"), [((7, 10, 8), False), ((4, 10, 8), True)])
 def test_a_correction_elsewhere_does_not_take_another_objects_voxels(session, position, positive):
     """Liver, then a tumour at its border, then a correction at the liver's other end."""
@@ -46,7 +40,6 @@ def test_a_correction_elsewhere_does_not_take_another_objects_voxels(session, po
     assert (session.mask(tumour) == before).all()
 
 
-@pytest.mark.xfail(reason="only voxels of the mask are carved, not those of the base alone")
 def test_what_is_taken_is_carved_out_of_the_base_too(session):
     session.run_automatic()
     session.click((7, 7, 7), False, space="voxel", object_id=1)
@@ -56,7 +49,6 @@ def test_what_is_taken_is_carved_out_of_the_base_too(session):
     assert not (session[1].base.array() & session.mask(lesion)).any()
 
 
-@pytest.mark.xfail(reason="as above: the base still has the voxels")
 def test_a_reset_does_not_take_another_objects_voxels(session):
     session.run_automatic()
     session.click((7, 7, 7), False, space="voxel", object_id=1)
@@ -67,7 +59,6 @@ def test_a_reset_does_not_take_another_objects_voxels(session):
     assert (session.mask(lesion) == before).all()
 
 
-@pytest.mark.xfail(reason="a class that is not found empties the object of that class")
 def test_a_class_that_is_not_found_leaves_its_object_alone(session):
     made = session.add_object(class_=4)
     session.click((20, 15, 8), space="voxel")
@@ -76,7 +67,6 @@ def test_a_class_that_is_not_found_leaves_its_object_alone(session):
     assert session[made] == before
 
 
-@pytest.mark.xfail(reason="old masks of the classes found still stand in the way of the new ones")
 def test_running_again_is_not_hindered_by_the_masks_it_replaces(session):
     session.run_automatic()
     first = [session.mask(i) for i in (1, 2)]
@@ -88,7 +78,6 @@ def test_running_again_is_not_hindered_by_the_masks_it_replaces(session):
     assert all((session.mask(i) == mask).all() for i, mask in zip((1, 2), first, strict=True))
 
 
-@pytest.mark.xfail(reason="the base keeps what a locked object refused")
 @pytest.mark.parametrize("how", ["automatic", "given"])
 def test_what_a_locked_object_refuses_is_not_in_the_base(session, how):
     session.click((7, 7, 7), space="voxel")
@@ -101,7 +90,6 @@ def test_what_a_locked_object_refuses_is_not_in_the_base(session, how):
     assert not (session[2].base.array() & kept).any()
 
 
-@pytest.mark.xfail(reason="the lock is re-entrant and the scene was read before the callback")
 def test_an_operation_inside_another_ones_progress_is_refused(session):
     made = []
 
@@ -114,7 +102,6 @@ def test_an_operation_inside_another_ones_progress_is_refused(session):
     assert session.objects == ()
 
 
-@pytest.mark.xfail(reason="any value but 0 counts")
 @pytest.mark.parametrize("values", [(1, 2), (0.0, float("nan"))])
 def test_a_label_map_or_nan_is_not_taken_for_a_mask(session, values):
     given = np.zeros(SHAPE, np.float32)
@@ -123,7 +110,6 @@ def test_a_label_map_or_nan_is_not_taken_for_a_mask(session, values):
         session.set_initial_mask(session.add_object(), given)
 
 
-@pytest.mark.xfail(reason="slices with steps paint more than they name; open ones are a TypeError")
 @pytest.mark.parametrize("first", [slice(0, 4, 2), slice(None, 4)])
 def test_odd_slices_are_refused_or_meant(session, first):
     made = session.add_object()
@@ -137,7 +123,6 @@ def test_odd_slices_are_refused_or_meant(session, first):
     assert (session.mask(made) == wanted).all()
 
 
-@pytest.mark.xfail(reason="a step is pushed whatever the operation changed")
 def test_an_operation_that_changes_nothing_is_no_step(session):
     made = session.add_object("lesion")
     steps = len(session.history.past)

@@ -37,7 +37,10 @@ class History:
         self.future: list[Scene] = []
 
     def push(self, scene: Scene) -> None:
-        """A new present; what was undone before is gone."""
+        """A new present; what was undone before is gone. The same objects again are no step."""
+        if scene.objects == self.present.objects:
+            self.present = scene
+            return
         self.past.append(self.present)
         self.present = scene
         self.future.clear()
@@ -73,5 +76,6 @@ def masks(scenes: Iterable[Scene]) -> Iterable[Mask]:
     """Every mask of the scenes; shared ones as often as they are used."""
     for scene in scenes:
         for thing in scene:
+            yield thing.start
             yield thing.base
             yield thing.mask

@@ -91,7 +91,7 @@ class Mask:
             raw = stream.decompress(self.data, wanted + 1)
         except zlib.error as error:
             raise InputError(_DAMAGED) from error
-        if len(raw) != wanted:
+        if len(raw) != wanted or not stream.eof or stream.unused_data:
             raise InputError(_DAMAGED)
         bits = np.unpackbits(np.frombuffer(raw, np.uint8), count=count)
         return bits.astype(bool).reshape(self.size)
@@ -117,6 +117,15 @@ class Mask:
         whole = self.read((i, j, k))
         whole[relative(box, (i, j, k))] = values
         return Mask.within(self.shape, (i, j, k), whole)
+
+    def without(self, box: Slices, values: np.ndarray) -> Mask:
+        """The mask without the voxels set in `values` [box]."""
+        common = intersection(self.box, box)
+        if common is None:
+            return self
+        before = self.read(common)
+        after = before & ~values[relative(common, box)]
+        return self if (after == before).all() else self.written(common, after)
 
     def array(self) -> np.ndarray:
         """Bool [i, j, k] over the whole scan."""

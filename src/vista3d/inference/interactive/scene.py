@@ -11,6 +11,7 @@ import numpy as np
 
 from vista3d.inference.interactive.clicks import Click
 from vista3d.inference.interactive.masks import Mask, intersection, relative
+from vista3d.inference.windows import Slices
 
 Overlap = Literal["overwrite", "keep existing", "allow overlap"]
 """What happens where an edit meets another object: the edit wins, the other wins, or both stay."""
@@ -27,7 +28,11 @@ class SessionObject:
         novel: whether its clicks carry the zero-shot token.
         locked: whether it refuses edits.
         clicks: in the order they were made.
-        base: the object before its clicks: automatic, given, or painted.
+        start: the object without its clicks: automatic, given, painted; what a reset returns to.
+        base: what the clicks from number `settled` on refine. It differs from `start` once a brush
+            or another object has changed what the earlier clicks made: merging those again would
+            undo that.
+        settled: how many clicks are part of `base` already. The network still sees all of them.
         mask: the object now.
     """
 
@@ -35,10 +40,24 @@ class SessionObject:
     name: str
     class_id: int | None
     novel: bool
+    start: Mask
     base: Mask
     mask: Mask
     clicks: tuple[Click, ...] = ()
+    settled: int = 0
     locked: bool = False
+
+    def started(self, mask: Mask) -> SessionObject:
+        """From this mask on, without clicks."""
+        return replace(self, start=mask, base=mask, mask=mask, clicks=(), settled=0)
+
+    def without(self, box: Slices, taken: np.ndarray) -> SessionObject:
+        """Without the voxels set in `taken` [box], now and at its start."""
+        mask = self.mask.without(box, taken)
+        start = self.start.without(box, taken)
+        if mask is self.mask:
+            return replace(self, start=start, base=self.base.without(box, taken))
+        return replace(self, start=start, base=mask, mask=mask, settled=len(self.clicks))
 
 
 @dataclass(frozen=True)
@@ -81,35 +100,25 @@ class Scene:
         """
         if overlap == "allow overlap":
             return self.changed(changed)
-        before = self.objects[changed.id].mask
         box = changed.mask.box
-        gained = changed.mask.crop() & ~before.read(box)
-        others = []
+        now = changed.mask.crop()
+        gained = now & ~self.objects[changed.id].mask.read(box)
         for other in self:
+            if other.id == changed.id or not (other.locked or overlap == "keep existing"):
+                continue
             common = intersection(other.mask.box, box)
-            if other.id == changed.id or common is None:
-                continue
-            theirs = other.mask.read(common)
-            disputed = gained[relative(common, box)] & theirs
-            if not disputed.any():
-                continue
-            if other.locked or overlap == "keep existing":
-                gained[relative(common, box)] &= ~theirs
-            else:
-                others.append((other, common, disputed))
-        kept = gained | (changed.mask.crop() & before.read(box))
-        mask = Mask.within(changed.mask.shape, box, kept)
+            if common is not None:
+                gained[relative(common, box)] &= ~other.mask.read(common)
+        refused = now & ~gained & ~self.objects[changed.id].mask.read(box)
+        kept = replace(
+            changed,
+            mask=changed.mask.without(box, refused),
+            start=changed.start.without(box, refused),
+            base=changed.base.without(box, refused),
+        )
         carved = [
-            _carve(other, mask.read(common) & ~before.read(common), common)
-            for other, common, _ in others
+            other.without(box, gained)
+            for other in self
+            if other.id != changed.id and not other.locked and overlap == "overwrite"
         ]
-        return self.changed(replace(changed, mask=mask), *carved)
-
-
-def _carve(
-    other: SessionObject, taken: np.ndarray, box: tuple[slice, slice, slice]
-) -> SessionObject:
-    """An object without the voxels that another one took, now and before its clicks."""
-    mask = other.mask.written(box, other.mask.read(box) & ~taken)
-    base = other.base.written(box, other.base.read(box) & ~taken)
-    return replace(other, mask=mask, base=base)
+        return self.changed(kept, *carved)

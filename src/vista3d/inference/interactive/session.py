@@ -47,8 +47,17 @@ def _alone(work: _Work) -> _Work:
 
     @functools.wraps(work)
     def locked(self: InteractiveSession, *args: Any, **kwargs: Any) -> Any:
+        if self._worker == threading.get_ident():
+            msg = (
+                f"{work.__name__} was called from within another operation's progress: wait for it"
+            )
+            raise UsageError(msg)
         with self._lock:
-            return work(self, *args, **kwargs)
+            self._worker = threading.get_ident()
+            try:
+                return work(self, *args, **kwargs)
+            finally:
+                self._worker = None
 
     return cast(_Work, locked)
 
@@ -78,7 +87,8 @@ class InteractiveSession:
     ) -> None:
         self._volume, self._pointer, self._automatic = volume, pointer, automatic
         self._last_supported = last_supported
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._worker: int | None = None
         self._history = History(Scene())
         self.overlap = overlap
 
@@ -243,18 +253,31 @@ class InteractiveSession:
             raise UsageError(msg)
         left = (*thing.clicks[:index], *thing.clicks[index + 1 :])
         changed = replace(thing, clicks=left)
+        if index < thing.settled:  # it cannot be taken out of what it was merged into
+            changed = replace(changed, base=thing.start, settled=0)
         return self._answered(self._history.present, changed, Watch(progress, cancel))
 
     @_alone
     def set_initial_mask(self, object_id: int, mask: np.ndarray) -> None:
-        """Start an object from a mask [i, j, k] on the scan's grid; its clicks are dropped."""
+        """Start an object from a mask on the scan's grid; its clicks are dropped.
+
+        Args:
+            object_id: of the object.
+            mask: [i, j, k], bool, or 0 and one other value.
+
+        Raises:
+            UsageError: another shape, or a map of several labels.
+        """
         thing = self._editable(object_id)
         values = np.asarray(mask)
         if values.shape != self._shape:
             msg = f"the mask has shape {values.shape}, the scan {self._shape}"
             raise UsageError(msg)
-        base = Mask.of(values.astype(bool))
-        changed = replace(thing, base=base, mask=base, clicks=())
+        inside = values[values != 0]
+        if len(inside) and inside.min() != inside.max():  # nan differs from itself
+            msg = "the mask has several values: choose one label, as in labels == 5"
+            raise UsageError(msg)
+        changed = thing.started(Mask.of(values != 0))
         self._history.push(self._history.present.painted(changed, self._overlap))
 
     @_alone
@@ -267,26 +290,25 @@ class InteractiveSession:
             values: bool [box]: the object there from now on.
         """
         thing = self._editable(object_id)
-        inside = all(0 <= p.start <= p.stop <= n for p, n in zip(box, self._shape, strict=True))
-        if not inside or values.shape != tuple(p.stop - p.start for p in box):
+        if not _fits(box, self._shape) or values.shape != tuple(p.stop - p.start for p in box):
             msg = f"the box {box} with values {values.shape} does not fit the scan {self._shape}"
             raise UsageError(msg)
-        mask = thing.mask.written(box, np.asarray(values, bool))
-        changed = replace(thing, base=mask, mask=mask)
-        scene = self._history.present.painted(changed, self._overlap)
-        kept = scene.objects[object_id]
-        self._history.push(scene.changed(replace(kept, base=kept.mask)))
+        wanted = np.asarray(values, bool)
+        mask = thing.mask.written(box, wanted)
+        start = thing.start.written(box, wanted)
+        changed = replace(thing, start=start, base=mask, mask=mask, settled=len(thing.clicks))
+        self._history.push(self._history.present.painted(changed, self._overlap))
 
     @_alone
     def reset(self, object_id: int | None = None) -> None:
-        """Drop the clicks of an object, back to its base; None drops every object."""
+        """Drop the clicks of an object, back to its start; None drops every object."""
         if object_id is None:
             for thing in self._history.present:
                 self._editable(thing.id)
             self._history.push(Scene(next_id=self._history.present.next_id))
             return
         thing = self._editable(object_id)
-        changed = replace(thing, mask=thing.base, clicks=())
+        changed = thing.started(thing.start)
         self._history.push(self._history.present.painted(changed, self._overlap))
 
     @_alone
@@ -299,7 +321,8 @@ class InteractiveSession:
     ) -> tuple[int, ...]:
         """Segment classes; each one that is found becomes an object that can be edited.
 
-        An object of such a class is started again from the new mask; a locked one stays.
+        An object of such a class is started again from the new mask. A locked one stays, and so
+        does one whose class is not found.
 
         Returns:
             Ids of the objects that were made or changed.
@@ -308,18 +331,22 @@ class InteractiveSession:
             msg = "this session has no automatic model"
             raise UsageError(msg)
         labels, ids = self._automatic(classes, progress=progress, cancel=cancel)
+        found = {class_id: Mask.of(labels == class_id) for class_id in ids}
         scene, done = self._history.present, []
-        for class_id in ids:
-            found = Mask.of(labels == class_id)
+        nothing = Mask.empty(self._shape)
+        for class_id, mask in found.items():
             old = next((o for o in scene if o.class_id == class_id), None)
-            if (not found and old is None) or (old is not None and old.locked):
+            if not mask or (old is not None and old.locked):
                 continue
             if old is None:
                 old = self._made(scene, None, class_id, None)
                 scene = scene.added(old)
-            changed = replace(old, base=found, mask=found, clicks=())
-            scene = scene.painted(changed, self._overlap)
+            # All are emptied first: what a run replaces does not stand in the way of the rest.
+            scene = scene.changed(old.started(nothing))
             done.append(old.id)
+        for object_id in done:
+            thing = scene.objects[object_id]
+            scene = scene.painted(thing.started(found[int(thing.class_id or 0)]), self._overlap)
         if done:
             self._history.push(scene)
         return tuple(done)
@@ -398,7 +425,7 @@ class InteractiveSession:
         if novel is None:
             novel = class_id is None or class_id > self._last_supported
         nothing = Mask.empty(self._shape)
-        return SessionObject(scene.next_id, name, class_id, novel, nothing, nothing)
+        return SessionObject(scene.next_id, name, class_id, novel, nothing, nothing, nothing)
 
     def _push(self, changed: SessionObject) -> None:
         self._history.push(self._history.present.changed(changed))
@@ -410,7 +437,8 @@ class InteractiveSession:
             prompt = Prompt(thing.clicks, thing.class_id, thing.novel, thing.base)
             with watch.timed("segmenting") as listen:
                 answer = self._pointer.mask(prompt, listen)
-            mask = merged(thing.base, answer, thing.clicks, self._geometry.spacing)
+            fresh = thing.clicks[thing.settled :]
+            mask = merged(thing.base, answer, fresh, self._geometry.spacing)
         scene = scene.activated(thing.id).painted(replace(thing, mask=mask), self._overlap)
         self._history.push(scene)
         return scene.objects[thing.id].mask
@@ -427,7 +455,7 @@ def merged(
     Args:
         base: the object before its clicks.
         answer: of the network.
-        clicks: of the object.
+        clicks: of the object, those that the base does not know.
         spacing: of the scan, mm.
     """
     if not answer.mask.size:
@@ -461,6 +489,17 @@ def _reached(voxel: Voxel, mask: np.ndarray, spacing: tuple[float, float, float]
         return voxel
     i, j, k = near[distance.argmin()].tolist()
     return i, j, k
+
+
+def _fits(box: Slices, shape: Triple) -> bool:
+    """Whether a box is whole voxels of the scan: no steps, no open ends."""
+    return all(
+        isinstance(part.start, int)
+        and isinstance(part.stop, int)
+        and part.step in (None, 1)
+        and 0 <= part.start <= part.stop <= n
+        for part, n in zip(box, shape, strict=True)
+    )
 
 
 def _one_class(name: str | int) -> int:

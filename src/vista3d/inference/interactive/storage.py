@@ -10,16 +10,18 @@ import hashlib
 import json
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
 import numpy as np
 
-from vista3d.errors import InputError
+from vista3d import anatomy
+from vista3d.errors import InputError, UsageError
 from vista3d.inference.interactive.clicks import Click
 from vista3d.inference.interactive.history import STEPS, History, masks
-from vista3d.inference.interactive.masks import Mask
+from vista3d.inference.interactive.masks import Mask, tight
 from vista3d.inference.interactive.scene import Overlap, Scene, SessionObject
 from vista3d.inference.windows import Triple
 from vista3d.volume import Volume
@@ -31,20 +33,58 @@ _MASK_LIMIT = 256 * 2**20
 """Bytes that one member may take: far above any real session, far below this machine's memory."""
 
 
+_LAST_ID = 2**16 - 1
+"""Objects are values of a uint16 label map."""
+
+
 def fingerprint(volume: Volume) -> str:
-    """Hash of the scan's voxels; 1 GB/s."""
-    array = np.ascontiguousarray(volume.array)
-    digest = hashlib.blake2b(str((array.shape, array.dtype.str)).encode(), digest_size=16)
-    digest.update(array.data)
+    """Hash of the scan's values, whatever type and order they are held in; 2 s per GB."""
+    digest = hashlib.blake2b(str(volume.array.shape).encode(), digest_size=16)
+    for plane in volume.array:
+        digest.update(np.ascontiguousarray(plane, np.float32).data)
     return digest.hexdigest()
 
 
 def save(path: Path, volume: Volume, history: History, overlap: Overlap) -> None:
     """Write a session; an existing file is replaced only once the new one is complete."""
+    present = [history.present]
+    document, numbers = _document(volume, history.past, present, history.future, overlap)
+    if len(document) > _JSON_LIMIT:
+        document, numbers = _document(volume, [], present, [], overlap)
+    if len(document) > _JSON_LIMIT:
+        msg = "the session has too many objects and clicks for one file: remove some"
+        raise UsageError(msg)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as file:
+            file.writestr("session.json", document, zipfile.ZIP_DEFLATED)
+            for mask, number in numbers.items():
+                file.writestr(f"masks/{number}.z", mask.data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _document(
+    volume: Volume, past: list[Scene], present: list[Scene], future: list[Scene], overlap: Overlap
+) -> tuple[bytes, dict[Mask, int]]:
+    """The JSON, in which each object and each mask stands once; and the number of each mask."""
     numbers: dict[Mask, int] = {}
-    scenes = [*history.past, history.present, *history.future]
-    for mask in masks(scenes):
+    for mask in masks([*past, *present, *future]):
         numbers.setdefault(mask, len(numbers))
+    objects: dict[SessionObject, int] = {}
+
+    def scenes(group: list[Scene]) -> list[dict[str, Any]]:
+        return [
+            {
+                "objects": [objects.setdefault(thing, len(objects)) for thing in scene],
+                "active": scene.active,
+                "next_id": scene.next_id,
+            }
+            for scene in group
+        ]
+
     content = {
         "format": FORMAT,
         "scan": {
@@ -55,19 +95,12 @@ def save(path: Path, volume: Volume, history: History, overlap: Overlap) -> None
         },
         "overlap": overlap,
         "masks": [{"low": mask.low, "size": mask.size} for mask in numbers],
-        "past": [_scene_out(scene, numbers) for scene in history.past],
-        "present": _scene_out(history.present, numbers),
-        "future": [_scene_out(scene, numbers) for scene in history.future],
+        "past": scenes(past),
+        "present": scenes(present),
+        "future": scenes(future),
     }
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as file:
-            file.writestr("session.json", json.dumps(content), zipfile.ZIP_DEFLATED)
-            for mask, number in numbers.items():
-                file.writestr(f"masks/{number}.z", mask.data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    content["objects"] = [_object_out(thing, numbers) for thing in objects]
+    return json.dumps(content).encode(), numbers
 
 
 def load(path: Path, volume: Volume) -> tuple[History, Overlap]:
@@ -84,9 +117,11 @@ def load(path: Path, volume: Volume) -> tuple[History, Overlap]:
             pool = [
                 _mask(file, number, entry, shape) for number, entry in enumerate(content["masks"])
             ]
-        history = History(_scene_in(content["present"], pool))
-        history.past = [_scene_in(scene, pool) for scene in content["past"][-STEPS:]]
-        history.future = [_scene_in(scene, pool) for scene in content["future"][-STEPS:]]
+            things = [_object_in(entry, pool, shape) for entry in content["objects"]]
+        (present,) = content["present"]
+        history = History(_scene_in(present, things))
+        history.past = [_scene_in(scene, things) for scene in content["past"][-STEPS:]]
+        history.future = [_scene_in(scene, things) for scene in content["future"][-STEPS:]]
         overlap = content["overlap"]
         if overlap not in get_args(Overlap):
             raise ValueError(overlap)
@@ -96,8 +131,8 @@ def load(path: Path, volume: Volume) -> tuple[History, Overlap]:
         raise InputError(msg) from error
     except InputError:
         raise
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, IndexError,
-            AttributeError, NotImplementedError, RecursionError) as error:  # fmt: skip
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError, TypeError,
+            IndexError, AttributeError, ArithmeticError, RuntimeError) as error:  # fmt: skip
         msg = f"{path} is not a whole session file of vista3d ({error!r}): use a backup"
         raise InputError(msg) from error
 
@@ -119,7 +154,7 @@ def _check(content: Any, path: Path, volume: Volume) -> None:
 
 def _member(file: zipfile.ZipFile, name: str, limit: int) -> bytes:
     if file.getinfo(name).file_size > limit:
-        msg = f"{name} in the session file claims more than {limit >> 20} MiB: refused"
+        msg = f"{name} in the session file claims more than {limit} bytes: refused"
         raise InputError(msg)
     with file.open(name) as member:
         return member.read(limit)
@@ -130,8 +165,15 @@ def _mask(file: zipfile.ZipFile, number: int, entry: Any, shape: Triple) -> Mask
     if any(a < 0 or n < 0 or a + n > s for a, n, s in zip(low, size, shape, strict=True)):
         msg = f"mask {number} of the session file lies outside its scan: use a backup"
         raise InputError(msg)
-    mask = Mask(shape, low, size, _member(file, f"masks/{number}.z", _MASK_LIMIT))
-    mask.crop()  # damaged bits are found now, not at the first edit
+    bits = (int(np.prod(size)) + 7) // 8
+    # Deflate never grows data by more than this.
+    data = _member(file, f"masks/{number}.z", min(_MASK_LIMIT, bits + bits // 500 + 64))
+    mask = Mask(shape, low, size, data)
+    if not bits and (data or low != (0, 0, 0) or size != (0, 0, 0)):
+        raise ValueError(number)
+    # Damaged bits are found now, not at the first edit; masks are equal only if they are tight.
+    if bits and tight(mask.crop()) != tuple(slice(0, n) for n in size):
+        raise ValueError(number)
     return mask
 
 
@@ -140,41 +182,67 @@ def _triple(values: Any) -> Triple:
     return i, j, k
 
 
-def _scene_out(scene: Scene, numbers: dict[Mask, int]) -> dict[str, Any]:
-    objects = [
-        {
-            "id": thing.id,
-            "name": thing.name,
-            "class_id": thing.class_id,
-            "novel": thing.novel,
-            "locked": thing.locked,
-            "clicks": [[*click.position, click.positive] for click in thing.clicks],
-            "base": numbers[thing.base],
-            "mask": numbers[thing.mask],
-        }
-        for thing in scene
-    ]
-    return {"objects": objects, "active": scene.active, "next_id": scene.next_id}
+def _object_out(thing: SessionObject, numbers: dict[Mask, int]) -> dict[str, Any]:
+    return {
+        "id": thing.id,
+        "name": thing.name,
+        "class_id": thing.class_id,
+        "novel": thing.novel,
+        "locked": thing.locked,
+        "clicks": [[*click.position, click.positive] for click in thing.clicks],
+        "settled": thing.settled,
+        "start": numbers[thing.start],
+        "base": numbers[thing.base],
+        "mask": numbers[thing.mask],
+    }
 
 
-def _scene_in(values: dict[str, Any], pool: list[Mask]) -> Scene:
-    objects = {}
-    for entry in values["objects"]:
-        clicks = tuple(
-            Click((float(i), float(j), float(k)), bool(side)) for i, j, k, side in entry["clicks"]
-        )
-        class_id = entry["class_id"]
-        objects[int(entry["id"])] = SessionObject(
-            id=int(entry["id"]),
-            name=str(entry["name"]),
-            class_id=None if class_id is None else int(class_id),
-            novel=bool(entry["novel"]),
-            base=pool[entry["base"]],
-            mask=pool[entry["mask"]],
-            clicks=clicks,
-            locked=bool(entry["locked"]),
-        )
-    active = values["active"]
-    if active is not None and active not in objects:
-        raise ValueError(active)
-    return Scene(MappingProxyType(objects), active, int(values["next_id"]))
+def _object_in(entry: dict[str, Any], pool: list[Mask], shape: Triple) -> SessionObject:
+    class_id = entry["class_id"]
+    clicks = tuple(_click_in(values, shape) for values in entry["clicks"])
+    numbers = [int(entry[role]) for role in ("start", "base", "mask")]
+    settled, object_id = int(entry["settled"]), int(entry["id"])
+    fine = (
+        min(numbers) >= 0
+        and 0 <= settled <= len(clicks)
+        and 1 <= object_id <= _LAST_ID
+        and (class_id is None or class_id in anatomy.STRUCTURES)
+    )
+    if not fine:
+        raise ValueError(entry)
+    start, base, mask = (pool[number] for number in numbers)
+    return SessionObject(
+        id=object_id,
+        name=str(entry["name"]),
+        class_id=class_id,
+        novel=bool(entry["novel"]),
+        start=start,
+        base=base,
+        mask=mask,
+        clicks=clicks,
+        settled=settled,
+        locked=bool(entry["locked"]),
+    )
+
+
+def _click_in(values: Any, shape: Triple) -> Click:
+    i, j, k, positive = values
+    position = (float(i), float(j), float(k))
+    if not all(-0.5 <= x <= n - 0.5 for x, n in zip(position, shape, strict=True)):
+        raise ValueError(values)
+    return Click(position, bool(positive))
+
+
+def _scene_in(values: dict[str, Any], things: list[SessionObject]) -> Scene:
+    numbers = [int(number) for number in values["objects"]]
+    objects = {things[number].id: things[number] for number in numbers}
+    active, next_id = values["active"], int(values["next_id"])
+    fine = (
+        len(objects) == len(numbers)
+        and min(numbers, default=0) >= 0
+        and (active is None or active in objects)
+        and next_id > max(objects, default=0)
+    )
+    if not fine:
+        raise ValueError(values)
+    return Scene(MappingProxyType(objects), active, next_id)
