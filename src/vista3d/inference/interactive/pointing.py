@@ -101,6 +101,12 @@ class PointEngine:
             prompt: clicks in voxels of the scan, class, and what is known of the object before.
             listen: told (done, total) before each window; may raise to stop.
         """
+        return self._on_scan(self.canvas(prompt, listen))
+
+    def canvas(
+        self, prompt: Prompt, listen: Callable[[int, int], None] = lambda done, total: None
+    ) -> Canvas:
+        """The logits behind `mask`, on the model grid."""
         clicks = [
             (point, click.positive)
             for point, click in zip(
@@ -109,9 +115,12 @@ class PointEngine:
         ]
         canvas = Canvas(self._window, self._shape)
         queue = place(
-            [point for point, _ in clicks], self._window, self._shape,
-            margin=self._margin, step=self._step,
-        )  # fmt: skip
+            [point for point, _ in clicks],
+            self._window,
+            self._shape,
+            margin=self._margin,
+            step=self._step,
+        )
         done: list[Triple] = []
         budget = len(queue) + self._most_extra
         while queue:
@@ -119,13 +128,12 @@ class PointEngine:
             listen(len(done), len(done) + len(queue) + 1)
             answer = self._answer(start, clicks, prompt, canvas)
             done.append(start)
-            if answer is None:
-                continue
-            canvas.add(start, answer)
+            if answer is not None:
+                canvas.add(start, answer)
             if not queue and len(done) < budget:
                 queue = self._beyond(done, clicks, canvas)
         listen(len(done), len(done))
-        return self._on_scan(canvas)
+        return canvas
 
     @property
     def _shape(self) -> Triple:
