@@ -82,6 +82,10 @@ def _operate(model: Model, session: InteractiveSession, rng: np.random.Generator
     ids = list(model.objects)
     chosen = int(rng.choice(ids)) if ids else None
     position = tuple(float(rng.uniform(-0.4, n - 0.6)) for n in SHAPE)
+    if chosen is not None and model.objects[chosen]["clicks"] and rng.random() < 0.6:
+        # Close to an older click, so that balls cut one another and clicks lie beside the answer.
+        last = np.array(model.objects[chosen]["clicks"][-1][0]) + rng.integers(-3, 4, 3)
+        position = tuple(np.clip(last, 0, np.array(SHAPE) - 1).tolist())
     sign = bool(rng.random() < 0.7)
     kind = int(rng.integers(0, 11))
     if kind <= 4 or chosen is None:
@@ -107,7 +111,8 @@ def _operate(model: Model, session: InteractiveSession, rng: np.random.Generator
         model.objects[chosen]["locked"] = locked
         return changed
     elif kind == 8:
-        given = rng.random(SHAPE) < 0.02
+        # Blobs; some reach beyond what the network speaks about, where nothing may change.
+        given = ndimage.gaussian_filter(rng.standard_normal(SHAPE), 2) > 0.03
         session.set_initial_mask(chosen, given)
         model.objects[chosen].update(base=given, mask=given, clicks=[])
     elif kind == 9:
