@@ -1,11 +1,11 @@
-"""`python -m benchmarks auto|clicks|memory|validation|startup [options]`."""
+"""`python -m benchmarks auto|click_accuracy|clicks|memory|validation|startup [options]`."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
-NAMES = ("auto", "clicks", "memory", "validation", "startup")
+NAMES = ("auto", "click_accuracy", "clicks", "memory", "validation", "startup")
 
 if len(sys.argv) < 2 or sys.argv[1] not in NAMES:
     sys.exit(f"usage: python -m benchmarks {'|'.join(NAMES)} [--help]")

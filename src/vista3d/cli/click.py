@@ -19,7 +19,6 @@ Points = Annotated[
     list[str] | None,
     typer.Option(
         "--point",
-        "-p",
         show_default=False,
         metavar="I,J,K,SIGN",
         help="A click at a voxel of the scan; SIGN + for 'this', - for 'not this'. Repeatable.",
@@ -102,7 +101,7 @@ def click(
         bool, typer.Option("--statistics", "-s", help="Also write statistics as JSON and CSV.")
     ] = False,
     preview: Annotated[
-        bool, typer.Option("--preview", help="Also write a picture of three planes.")
+        bool, typer.Option("--preview", "-p", help="Also write a picture of three planes.")
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that exist.")

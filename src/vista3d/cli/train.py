@@ -73,7 +73,7 @@ def train(
     except ValueError:
         msg = f"--phases {phases!r} is not of the form 64x3000,96x1200 (patch x steps)"
         raise UsageError(msg) from None
-    weights = None
+    weights = meta = None
     if initial is not None:
         from vista3d.network.checkpoint import load_checkpoint
 
@@ -87,5 +87,5 @@ def train(
     cases = [prepare_case(case, config.spacing, store) for case in found]
     run = Run(config, output, device, weights)
     run.fit(cases, until=until)
-    export(run, cases, output / "model.safetensors")
+    export(run, cases, output / "model.safetensors", meta)
     typer.echo(f"step {run.step} of {config.steps}: {output / 'model.safetensors'}")

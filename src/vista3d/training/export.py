@@ -23,34 +23,54 @@ def trained_classes(cases: list[Prepared]) -> tuple[int, ...]:
     return tuple(sorted({i for case in cases for i in case.locations if i in case.annotated}))
 
 
-def export(run: Run, cases: list[Prepared], path: Path, name: str = "mini") -> None:
+def export(
+    run: Run,
+    cases: list[Prepared],
+    path: Path,
+    before: CheckpointMeta | None = None,
+    name: str = "mini",
+) -> None:
     """Write the averaged weights of `run` as a model file that every verb takes.
 
     Args:
         run: a finished (or paused) run.
         cases: its training cases; they decide the class list and the provenance.
         path: target, `.safetensors`.
+        before: what the weights that the run started from say of themselves.
         name: model name in the metadata.
     """
-    last = run.config.phases[-1].patch
+    config = run.config
+    earlier = {} if before is None else before.provenance
+    clicked = "points" in config.parts and config.point_share > 0
+    window, points = (config.phases[-1].patch,) * 3, (config.point_patch,) * 3
+    if before is not None:
+        # A part that was not trained keeps the window that it was trained at.
+        window = window if {"encoder", "auto"} & set(config.parts) else before.window
+        points = points if clicked else before.point_window or before.window
     datasets: dict[str, int] = {}
     for case in cases:
         datasets[case.case.source.folder] = datasets.get(case.case.source.folder, 0) + 1
+    stage = {
+        "parts": list(config.parts),
+        "steps": run.step,
+        "phases": [[phase.patch, phase.steps] for phase in config.phases],
+        "point_patch": config.point_patch,
+        "point_share": config.point_share,
+        "seed": config.seed,
+    }
     meta = CheckpointMeta(
         name=name,
-        config=run.config.network,
-        spacing=(run.config.spacing,) * 3,
-        window=(last,) * 3,
+        config=config.network,
+        spacing=(config.spacing,) * 3,
+        window=window,
+        point_window=points,
         intensity=INTENSITY,
         classes=trained_classes(cases),
         licence=LICENCE,
         provenance={
             "training_cases": datasets,
-            "steps": run.step,
-            "phases": [[phase.patch, phase.steps] for phase in run.config.phases],
-            "seed": run.config.seed,
-            "recipe": "stage 3, every part of the automatic branch trainable, from scratch",
-            "point_branch": "untrained",
+            "stages": [*earlier.get("stages", []), stage],
+            "point_branch": "trained" if clicked else earlier.get("point_branch", "untrained"),
         },
     )
     save_checkpoint(path, run.average, meta, dtype="float16")

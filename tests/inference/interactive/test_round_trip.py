@@ -19,7 +19,7 @@ def _state(session: InteractiveSession):
     return (
         [
             (o.id, o.name, o.class_id, o.novel, o.locked, o.clicks,
-             o.mask.array().tobytes(), o.base.array().tobytes(), o.start.array().tobytes(), o.settled)
+             *(m.array().tobytes() for m in (o.mask, o.base, o.start)), o.settled)
             for o in session.objects
         ],
         session.result()[0].tobytes(),

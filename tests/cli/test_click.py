@@ -1,0 +1,169 @@
+"""`vista3d click` as a user meets it. The network is a stand-in that paints balls at clicks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from tests.cli.conftest import Outcome
+from tests.cli.fake import LIVER, RIGHT_KIDNEY, files, scan
+from tests.inference.interactive.fake import Balls
+from vista3d.inference import InteractiveSession
+
+INSIDE = "8,10,5,+"
+
+
+@pytest.fixture
+def click(model, capsys):
+    """Run `vista3d click` in this process."""
+    model.meta = SimpleNamespace(name="fake")
+
+    def automatic(volume):
+        def segment(classes, progress=None, cancel=None):
+            labels = np.where(volume.array == 100, LIVER, 0)
+            labels[volume.array == 200] = RIGHT_KIDNEY
+            return labels, (LIVER, RIGHT_KIDNEY) if classes == "everything" else (LIVER,)
+
+        return segment
+
+    model.session = lambda volume: InteractiveSession(volume, Balls(), automatic(volume))
+    model.open_session = lambda path, volume: InteractiveSession.load(
+        path, volume, Balls(), automatic(volume)
+    )
+
+    def call(*arguments) -> Outcome:
+        from vista3d.cli.main import main
+
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main(["click", *map(str, arguments)])
+        captured = capsys.readouterr()
+        return Outcome(int(stop.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def ct(tmp_path) -> Path:
+    return scan(tmp_path / "ct.nii.gz")
+
+
+def read(path: Path) -> np.ndarray:
+    return np.asarray(nib.load(path).dataobj)
+
+
+def test_a_new_object(click, ct, tmp_path):
+    out = tmp_path / "out"
+    outcome = click(ct, "-o", out, "--point", INSIDE, "--new", "my lesion", "--preview", "-s")
+    assert outcome.code == 0, outcome.text
+    assert files(out) == {
+        "ct_seg.nii.gz", "ct_seg.json", "ct_report.json", "ct_preview.png",
+        "ct_statistics.json", "ct_statistics.csv",
+    }  # fmt: skip
+    labels = read(out / "ct_seg.nii.gz")
+    value = labels[8, 10, 5]
+    assert value >= 512
+    (entry,) = json.loads((out / "ct_seg.json").read_text())["labels"]
+    assert (entry["id"], entry["name"]) == (value, "my lesion")
+    assert "my lesion" in outcome.out
+    image = nib.load(out / "ct_seg.nii.gz")
+    assert image.affine.tolist() == nib.load(ct).affine.tolist()
+
+
+def test_a_known_class_has_its_own_id(click, ct, tmp_path):
+    assert click(ct, "-o", tmp_path / "a.nii.gz", "--point", INSIDE, "--class", "liver").code == 0
+    assert set(np.unique(read(tmp_path / "a.nii.gz"))) == {0, LIVER}
+
+
+def test_millimetres_name_the_same_voxel(click, ct, tmp_path):
+    x, y, z = nib.affines.apply_affine(nib.load(ct).affine, (8, 10, 5))
+    click(ct, "-o", tmp_path / "a.nii.gz", "--point", INSIDE)
+    click(ct, "-o", tmp_path / "b.nii.gz", "--point-mm", f"{x},{y},{z},+")
+    click(ct, "-o", tmp_path / "c.nii.gz", "--point-lps", f"{-x},{-y},{z},+")
+    a, b, c = (read(tmp_path / f"{name}.nii.gz") for name in "abc")
+    assert (a == b).all()
+    assert (a == c).all()
+
+
+def test_an_automatic_result_is_corrected_and_not_replaced(click, ct, tmp_path):
+    click(ct, "-o", tmp_path / "a.nii.gz", "--class", "liver", "--auto", "--point", "16,10,5,+")
+    labels = read(tmp_path / "a.nii.gz")
+    automatic = np.asarray(nib.load(ct).dataobj) == 100
+    assert (labels[automatic] == LIVER).all()
+    assert labels[16, 10, 5] == LIVER
+
+
+def test_an_initial_mask(click, ct, tmp_path):
+    image = nib.load(ct)
+    mask = np.zeros(image.shape, np.uint8)
+    mask[20:22, 4:6, 4:6] = 1
+    nib.save(nib.Nifti1Image(mask, image.affine), tmp_path / "mask.nii.gz")
+    outcome = click(
+        ct, "-o", tmp_path / "a.nii.gz", "--initial", tmp_path / "mask.nii.gz", "--point", INSIDE
+    )
+    assert outcome.code == 0, outcome.text
+    found = read(tmp_path / "a.nii.gz") > 0
+    assert found[mask > 0].all()
+    assert found[8, 10, 5]
+    outcome = click(ct, "-o", tmp_path / "b.nii.gz", "--initial", ct)
+    assert outcome.code == 4
+    assert "not a label map" in outcome.text
+
+
+def test_a_session_goes_on_where_it_stopped(click, ct, tmp_path):
+    file = tmp_path / "work.vista3d"
+    click(ct, "-o", tmp_path / "a.nii.gz", "--session", file, "--point", INSIDE, "--new", "a")
+    click(ct, "-o", tmp_path / "b.nii.gz", "--session", file, "--point", "16,10,5,+", "--new", "b")
+    labels = read(tmp_path / "b.nii.gz")
+    assert len(np.unique(labels)) == 3
+    click(ct, "-o", tmp_path / "c.nii.gz", "--session", file, "--point", "16,12,5,-")
+    after = read(tmp_path / "c.nii.gz")
+    assert (after == labels[8, 10, 5]).sum() == (labels == labels[8, 10, 5]).sum()
+    assert after[16, 12, 5] == 0
+    other = scan(tmp_path / "other.nii.gz", seed=3)
+    outcome = click(other, "-o", tmp_path / "d.nii.gz", "--session", file)
+    assert outcome.code == 4
+    assert "another scan" in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--point", "1,2,+"], "three numbers and a sign"),
+        (["--point", "1,2,x,+"], "three numbers and a sign"),
+        (["--point", "1,2,3,?"], "three numbers and a sign"),
+        (["--point", "500,2,3,+"], "outside the scan"),
+        (["--class", "liver", "--new", "x"], "give one of them"),
+        (["--auto"], "--auto needs --class"),
+        (["--class", "livr", "--point", INSIDE], "liver"),
+        (["--overlap", "nonsense", "--point", INSIDE], "overlap policy"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(click, ct, tmp_path, arguments, message):
+    outcome = click(ct, "-o", tmp_path / "out", *arguments)
+    assert outcome.code == 2
+    assert message in outcome.text
+    assert not (tmp_path / "out").exists()
+
+
+def test_results_are_not_overwritten_unasked(click, ct, tmp_path):
+    assert click(ct, "-o", tmp_path / "a.nii.gz", "--point", INSIDE).code == 0
+    outcome = click(ct, "-o", tmp_path / "a.nii.gz", "--point", INSIDE)
+    assert outcome.code == 2
+    assert "exists" in outcome.text
+    assert click(ct, "-o", tmp_path / "a.nii.gz", "--point", INSIDE, "--overwrite").code == 0
+
+
+def test_a_name_cannot_break_the_file(click, ct, tmp_path):
+    """A line break in a name would add lines to the NRRD header."""
+    out = tmp_path / "a.seg.nrrd"
+    outcome = click(ct, "-o", out, "--point", INSIDE, "--new", "a\nSegment9_Name:=evil <b>")
+    assert outcome.code == 0, outcome.text
+    header = out.read_bytes().split(b"\n\n")[0].decode()
+    assert "\nSegment9" not in header
+    assert "Segment0_Name:=a Segment9_Name:=evil <b>" in header
