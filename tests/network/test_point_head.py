@@ -10,8 +10,9 @@ from torch.nn import functional as F
 from vista3d.network import point_head
 from vista3d.network.config import MINI, NetworkConfig
 from vista3d.network.folded_product import folded_product
-from vista3d.network.point_head import ImageTokens, PointHead
+from vista3d.network.point_head import PointHead
 from vista3d.network.two_way_transformer import fourier_position
+from vista3d.network.upscaling import transposed_convolution
 from vista3d.network.vista3d import Vista3D
 
 SMALL = NetworkConfig(
@@ -43,6 +44,17 @@ def test_the_folded_product_is_the_plain_one():
     torch.testing.assert_close(
         folded_product(vectors, x, weight, bias)[:, 0], plain, atol=1e-4, rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_the_transposed_convolution_is_the_plain_one(grad: bool):
+    torch.manual_seed(0)
+    plain = nn.ConvTranspose3d(5, 6, 3, stride=2, padding=1, output_padding=1)
+    x = torch.randn(1, 5, 3, 4, 2)
+    with torch.set_grad_enabled(grad):
+        found = transposed_convolution(x[0].flatten(1).t(), (3, 4, 2), plain.weight, plain.bias)
+    expected = plain(x)[0].flatten(1).t()
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_each_label_has_its_own_embedding(head: PointHead):
@@ -131,59 +143,3 @@ def test_mini_runs_both_branches():
     assert network.point_logits(feature, POINTS, LABELS).shape == (3, 1, 32, 48, 16)
     with pytest.raises(ValueError, match="one voxel at the lowest level"):
         network.encode(torch.zeros(1, 1, 16, 16, 16))
-
-
-class _Window(nn.Module):
-    """What is computed once per window: decoder feature -> tokens and positions."""
-
-    def __init__(self, head: PointHead) -> None:
-        super().__init__()
-        self.head = head
-
-    def forward(self, feature: Tensor) -> tuple[Tensor, Tensor]:
-        image = self.head.image_tokens(feature)
-        return image.tokens, image.position
-
-
-class _Click(nn.Module):
-    """What is computed per click, for windows of 16 x 12 x 10."""
-
-    def __init__(self, head: PointHead) -> None:
-        super().__init__()
-        self.head = head
-
-    def forward(
-        self, tokens: Tensor, position: Tensor, points: Tensor, labels: Tensor, classes: Tensor
-    ) -> Tensor:
-        prompts = self.head.prompt_tokens(points, labels, classes, (16, 12, 10))
-        return self.head.decode(ImageTokens(tokens, position, (8, 6, 5)), prompts)
-
-
-def test_torch_export_takes_the_head(head: PointHead, feature: Tensor):
-    window = torch.export.export(_Window(head), (feature,)).module()
-    shared = window(feature)
-    click = torch.export.export(_Click(head), (*shared, POINTS, LABELS, CLASSES)).module()
-    # Other labels than those traced: there must be no branch on them.
-    labels, classes = LABELS.flip(0), CLASSES.flip(0)
-    torch.testing.assert_close(
-        click(*shared, POINTS, labels, classes), head(feature, POINTS, labels, classes)
-    )
-
-
-def test_openvino_takes_the_head(head: PointHead, feature: Tensor):
-    openvino = pytest.importorskip("openvino", reason="extra `cpu`")
-    core = openvino.Core()
-    settings = {"INFERENCE_PRECISION_HINT": "f32"}
-
-    def compiled(module: nn.Module, *inputs: Tensor):
-        model = openvino.convert_model(module, example_input=inputs)
-        return core.compile_model(model, "CPU", settings)
-
-    shared = compiled(_Window(head), feature)(feature.numpy())
-    tokens, position = (torch.from_numpy(shared[i]) for i in range(2))
-    labels, classes = LABELS.flip(0), CLASSES.flip(0)
-    click = compiled(_Click(head), tokens, position, POINTS, LABELS, CLASSES)
-    inputs = (tokens, position, POINTS, labels, classes)
-    found = click([value.numpy() for value in inputs])[0]
-    expected = head(feature, POINTS, labels, classes)
-    torch.testing.assert_close(torch.from_numpy(found), expected, atol=1e-4, rtol=1e-4)

@@ -1,8 +1,7 @@
 """The point head: clicks and an image feature to one mask per object (paper section 3.2).
 
 What a click does not change is separate from what it does: `image_tokens` once per window, then
-`prompt_tokens` and `decode` once per click. There is no branch on values, so that the whole head
-can be exported.
+`prompt_tokens` and `decode` once per click.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from torch.nn import functional as F
 from vista3d.network.config import NetworkConfig
 from vista3d.network.folded_product import folded_product
 from vista3d.network.two_way_transformer import TwoWayTransformer, fourier_position
+from vista3d.network.upscaling import transposed_convolution
 
 CHUNK_BYTES = 3 * 2**30
 """Work memory of the objects decoded together: two at 128^3 in fp32 (1.4 GB each, measured)."""
@@ -170,12 +170,24 @@ class PointHead(nn.Module):
 
     def _decode(self, image: ImageTokens, tokens: Tensor) -> Tensor:
         q, k = self.transformer(image.tokens, image.position, tokens)
-        upscaled = self.output_upscaling[:-1](k.transpose(1, 2).unflatten(2, image.size))
         hyper = self.output_hypernetworks_mlps(q[:, 0])
         last = self.output_upscaling[-1]
-        return folded_product(
-            hyper, upscaled, last.get_parameter("weight"), last.get_parameter("bias")
-        )
+        weight, bias = last.get_parameter("weight"), last.get_parameter("bias")
+        masks = [
+            folded_product(hyper[b : b + 1], self._upscaled(view, image.size), weight, bias)
+            for b, view in enumerate(k)
+        ]
+        return torch.cat(masks)
+
+    def _upscaled(self, view: Tensor, size: tuple[int, int, int]) -> Tensor:
+        """An object's view of the image [M, F] -> [1, F, H, W, D], voxels first in memory."""
+        first = self.output_upscaling[0]
+        weight, bias = first.get_parameter("weight"), first.get_parameter("bias")
+        full = transposed_convolution(view, size, weight, bias)
+        # Of one object, the statistics of a batch of voxels are those of the instance.
+        full = F.gelu(F.batch_norm(full, None, None, training=True))
+        h, w, d = (2 * n for n in size)
+        return full.t().reshape(1, -1, h, w, d)
 
     def forward(
         self, feature: Tensor, points: Tensor, labels: Tensor, prompt_class: Tensor | None = None

@@ -1,0 +1,53 @@
+"""The transposed convolution of the point head as matrix products over voxels-first tokens.
+
+Image tokens come as [voxels, features]. PyTorch's transposed convolution wants them the other way
+round, and runs at a fraction of a matrix product's speed: 0.66 s beside 0.37 s at 128^3, bf16, 2
+cores, and what follows (norm, GELU, product with 27 taps) likes voxels first as well.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_TAPS = {0: ((1, 0),), 1: ((2, 0), (0, 1))}
+"""Stride 2, kernel 3, padding 1: an even output voxel 2i sees input i through tap 1; an odd one,
+2i + 1, sees i through tap 2 and i + 1 through tap 0. Pairs (tap, shift) per parity."""
+
+
+def transposed_convolution(
+    tokens: Tensor, size: tuple[int, int, int], weight: Tensor, bias: Tensor
+) -> Tensor:
+    """ConvTranspose3d(kernel 3, stride 2, padding 1, output padding 1).
+
+    Args:
+        tokens: [h w d, F], C order.
+        size: (h, w, d).
+        weight: [F, G, 3, 3, 3].
+        bias: [G].
+
+    Returns:
+        [2h 2w 2d, G], C order of the doubled size.
+    """
+    h, w, d = size
+    grid = F.pad(tokens.reshape(h, w, d, -1), (0, 0, 0, 1, 0, 1, 0, 1))
+    parities = []
+    for parity in itertools.product((0, 1), repeat=3):
+        # All taps of a parity in one product: the input's features side by side.
+        inputs, weights = [], []
+        for (a, i), (b, j), (c, k) in itertools.product(*(_TAPS[p] for p in parity)):
+            inputs.append(grid[i : i + h, j : j + w, k : k + d])
+            weights.append(weight[:, :, a, b, c])
+        parities.append(F.linear(torch.cat(inputs, -1), torch.cat(weights).t(), bias))
+    if torch.is_grad_enabled():
+        block = torch.stack(parities, 3).unflatten(3, (2, 2, 2))  # type: ignore[no-untyped-call]
+        whole: Tensor = block.permute(0, 3, 1, 4, 2, 5, 6).reshape(8 * h * w * d, -1)
+        return whole
+    # The same without two copies of the result.
+    out = tokens.new_empty(h, 2, w, 2, d, 2, weight.shape[1], dtype=parities[0].dtype)
+    for (a, b, c), part in zip(itertools.product((0, 1), repeat=3), parities, strict=True):
+        out[:, a, :, b, :, c] = part
+    return out.view(8 * h * w * d, -1)
