@@ -54,7 +54,7 @@ class TrainConfig:
         spacing: isotropic voxel size of the model grid, mm.
         phases: small patches first (cheap steps), then the window size of inference.
         learning_rate: peak of the cosine schedule over all phases.
-        point_rate: the same for the point branch.
+        point_rate: the same for the point head, which starts from nothing.
         parts: what is trained, of "encoder", "auto" and "points"; the rest is frozen, and a
             frozen encoder runs without autograd.
         point_share: share of the steps that click.
@@ -159,10 +159,12 @@ class PatchStream(torch.utils.data.IterableDataset[tuple[int, Example]]):
         return Example(replace(patch, hu=hu), targets)
 
 
+POINT_HEAD = "point_head."
+
 PARTS = {
     "encoder": ("image_encoder.encoder.",),
     "auto": ("image_encoder.up_layers_auto.", "class_head."),
-    "points": ("image_encoder.up_layers.", "point_head."),
+    "points": ("image_encoder.up_layers.", POINT_HEAD),
 }
 """What a part is called in the network."""
 
@@ -193,9 +195,9 @@ class Run:
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.model.requires_grad_(False)
         groups = []
-        for part in config.parts:
-            peak = config.point_rate if part == "points" else config.learning_rate
-            members = [p for n, p in self.model.named_parameters() if n.startswith(PARTS[part])]
+        for prefix in (prefix for part in config.parts for prefix in PARTS[part]):
+            peak = config.point_rate if prefix == POINT_HEAD else config.learning_rate
+            members = [p for n, p in self.model.named_parameters() if n.startswith(prefix)]
             for parameter in members:
                 parameter.requires_grad_(True)
             groups.append({"params": members, "peak": peak})

@@ -1,4 +1,4 @@
-"""Second review: the same losses by other ways; marked where they still happen (xfail, strict)."""
+"""Second review: the same losses by other ways."""
 
 import numpy as np
 import pytest
@@ -30,28 +30,24 @@ def _tumour(session: InteractiveSession) -> np.ndarray:
     return session.mask(2)
 
 
-@pytest.mark.xfail(reason="the new click lies in the base, so Alg. 1 takes CC(M_p) with the erased")
 def test_erased_voxels_stay_erased_with_a_positive_click_inside_the_rest(session):
     _erase(session)
     session.click((8, 10, 8), space="voxel")
     assert not session.mask(1)[ERASED].any()
 
 
-@pytest.mark.xfail(reason="removing a settled click merges the other old clicks again")
 def test_erased_voxels_stay_erased_when_an_older_click_is_removed(session):
     _erase(session)
     session.remove_click(1, 1)
     assert not session.mask(1)[ERASED].any()
 
 
-@pytest.mark.xfail(reason="the new click lies in the base, so Alg. 1 takes CC(M_p) with the tumour")
 def test_a_positive_click_inside_its_own_mask_takes_nothing_from_others(session):
     tumour = _tumour(session)
     session.click((8, 10, 8), space="voxel", object_id=1)
     assert (session.mask(2) == tumour).all()
 
 
-@pytest.mark.xfail(reason="removing a settled click merges the other old clicks again")
 def test_removing_an_older_click_takes_nothing_from_others(session):
     tumour = _tumour(session)
     session.remove_click(1, 1)

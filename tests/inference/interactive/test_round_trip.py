@@ -19,7 +19,7 @@ def _state(session: InteractiveSession):
     return (
         [
             (o.id, o.name, o.class_id, o.novel, o.locked, o.clicks,
-             *(m.array().tobytes() for m in (o.mask, o.base, o.start)), o.settled)
+             *(m.array().tobytes() for m in (o.mask, o.base, o.denied, o.start)), o.settled)
             for o in session.objects
         ],
         session.result()[0].tobytes(),
@@ -123,7 +123,7 @@ def test_history_is_bounded_in_bytes():
     for number in range(150):
         noise = Mask.of(rng.random(SHAPE) < 0.5)
         history.push(
-            Scene().added(SessionObject(number + 1, "", None, True, nothing, nothing, noise))
+            Scene().added(SessionObject(number + 1, "", None, True, *(nothing,) * 3, noise))
         )
     assert len(history.past) == LEAST
 

@@ -78,4 +78,5 @@ def masks(scenes: Iterable[Scene]) -> Iterable[Mask]:
         for thing in scene:
             yield thing.start
             yield thing.base
+            yield thing.denied
             yield thing.mask

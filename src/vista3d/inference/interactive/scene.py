@@ -33,6 +33,8 @@ class SessionObject:
             or another object has changed what the earlier clicks made: merging those again would
             undo that.
         settled: how many clicks are part of `base` already. The network still sees all of them.
+        denied: voxels that a brush or another object took away; the network gives them back only
+            where a new positive click lies in them.
         mask: the object now.
     """
 
@@ -42,6 +44,7 @@ class SessionObject:
     novel: bool
     start: Mask
     base: Mask
+    denied: Mask
     mask: Mask
     clicks: tuple[Click, ...] = ()
     settled: int = 0
@@ -49,15 +52,55 @@ class SessionObject:
 
     def started(self, mask: Mask) -> SessionObject:
         """From this mask on, without clicks."""
-        return replace(self, start=mask, base=mask, mask=mask, clicks=(), settled=0)
+        nothing = Mask.empty(mask.shape)
+        return replace(self, start=mask, base=mask, denied=nothing, mask=mask, clicks=(), settled=0)
 
     def without(self, box: Slices, taken: np.ndarray) -> SessionObject:
         """Without the voxels set in `taken` [box], now and at its start."""
         mask = self.mask.without(box, taken)
         start = self.start.without(box, taken)
+        lost = taken & (self.mask.read(box) | self.start.read(box))
+        if lost.any():
+            denied = self.denied.written(box, self.denied.read(box) | lost)
+        else:
+            denied = self.denied
         if mask is self.mask:
-            return replace(self, start=start, base=self.base.without(box, taken))
-        return replace(self, start=start, base=mask, mask=mask, settled=len(self.clicks))
+            base = self.base.without(box, taken)
+            return replace(self, start=start, base=base, denied=denied)
+        return replace(
+            self, start=start, base=mask, denied=denied, mask=mask, settled=len(self.clicks)
+        )
+
+    def brushed(self, box: Slices, wanted: np.ndarray) -> SessionObject:
+        """With the voxels of a box set by hand to `wanted` [box]."""
+        erased = self.mask.read(box) & ~wanted
+        mask = self.mask.written(box, wanted)
+        return replace(
+            self,
+            start=self.start.written(box, wanted),
+            base=mask,
+            denied=self.denied.written(box, (self.denied.read(box) | erased) & ~wanted),
+            mask=mask,
+            settled=len(self.clicks),
+        )
+
+    def clicked(self, click: Click) -> SessionObject:
+        """With one more click; the mask does not know it yet."""
+        denied = self.denied
+        if click.positive and denied:
+            denied = denied.without(denied.box, touched(denied, click.voxel))
+        return replace(self, clicks=(*self.clicks, click), denied=denied)
+
+
+def touched(mask: Mask, voxel: tuple[int, int, int]) -> np.ndarray:
+    """Bool [mask.box]: the 26-connected component that a voxel of the scan lies in, if any."""
+    import cc3d
+
+    parts = cc3d.connected_components(mask.crop(), connectivity=26)
+    place = tuple(x - part.start for x, part in zip(voxel, mask.box, strict=True))
+    inside = all(0 <= x < n for x, n in zip(place, parts.shape, strict=True))
+    number = int(parts[place]) if inside else 0
+    return np.asarray(parts == number) if number else np.zeros(parts.shape, bool)
 
 
 @dataclass(frozen=True)

@@ -234,8 +234,7 @@ class InteractiveSession:
             scene = scene.added(made)
         else:
             made = self._editable(scene.active if object_id is None else object_id)
-        changed = replace(made, clicks=(*made.clicks, click))
-        return self._answered(scene, changed, Watch(progress, cancel))
+        return self._answered(scene, made.clicked(click), Watch(progress, cancel))
 
     @_alone
     def remove_click(
@@ -293,10 +292,7 @@ class InteractiveSession:
         if not _fits(box, self._shape) or values.shape != tuple(p.stop - p.start for p in box):
             msg = f"the box {box} with values {values.shape} does not fit the scan {self._shape}"
             raise UsageError(msg)
-        wanted = np.asarray(values, bool)
-        mask = thing.mask.written(box, wanted)
-        start = thing.start.written(box, wanted)
-        changed = replace(thing, start=start, base=mask, mask=mask, settled=len(thing.clicks))
+        changed = thing.brushed(box, np.asarray(values, bool))
         self._history.push(self._history.present.painted(changed, self._overlap))
 
     @_alone
@@ -425,7 +421,9 @@ class InteractiveSession:
         if novel is None:
             novel = class_id is None or class_id > self._last_supported
         nothing = Mask.empty(self._shape)
-        return SessionObject(scene.next_id, name, class_id, novel, nothing, nothing, nothing)
+        return SessionObject(
+            scene.next_id, name, class_id, novel, nothing, nothing, nothing, nothing
+        )
 
     def _push(self, changed: SessionObject) -> None:
         self._history.push(self._history.present.changed(changed))
@@ -438,6 +436,8 @@ class InteractiveSession:
             with watch.timed("segmenting") as listen:
                 answer = self._pointer.mask(prompt, listen)
             fresh = thing.clicks[thing.settled :]
+            allowed = answer.known & ~thing.denied.read(answer.box)
+            answer = replace(answer, mask=answer.mask & allowed, known=allowed)
             mask = merged(thing.base, answer, fresh, self._geometry.spacing)
         scene = scene.activated(thing.id).painted(replace(thing, mask=mask), self._overlap)
         self._history.push(scene)

@@ -193,6 +193,7 @@ def _object_out(thing: SessionObject, numbers: dict[Mask, int]) -> dict[str, Any
         "settled": thing.settled,
         "start": numbers[thing.start],
         "base": numbers[thing.base],
+        "denied": numbers[thing.denied],
         "mask": numbers[thing.mask],
     }
 
@@ -200,7 +201,7 @@ def _object_out(thing: SessionObject, numbers: dict[Mask, int]) -> dict[str, Any
 def _object_in(entry: dict[str, Any], pool: list[Mask], shape: Triple) -> SessionObject:
     class_id = entry["class_id"]
     clicks = tuple(_click_in(values, shape) for values in entry["clicks"])
-    numbers = [int(entry[role]) for role in ("start", "base", "mask")]
+    numbers = [int(entry[role]) for role in ("start", "base", "denied", "mask")]
     settled, object_id = int(entry["settled"]), int(entry["id"])
     fine = (
         min(numbers) >= 0
@@ -210,7 +211,7 @@ def _object_in(entry: dict[str, Any], pool: list[Mask], shape: Triple) -> Sessio
     )
     if not fine:
         raise ValueError(entry)
-    start, base, mask = (pool[number] for number in numbers)
+    start, base, denied, mask = (pool[number] for number in numbers)
     return SessionObject(
         id=object_id,
         name=str(entry["name"]),
@@ -218,6 +219,7 @@ def _object_in(entry: dict[str, Any], pool: list[Mask], shape: Triple) -> Sessio
         novel=bool(entry["novel"]),
         start=start,
         base=base,
+        denied=denied,
         mask=mask,
         clicks=clicks,
         settled=settled,
