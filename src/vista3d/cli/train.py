@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-LEAD_IN = 1000
+LEAD_IN = 500
 """Steps of a point branch that starts from nothing, see `TrainConfig.lead_in`."""
 
 

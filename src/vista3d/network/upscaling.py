@@ -21,7 +21,7 @@ _TAPS = {0: ((1, 0),), 1: ((2, 0), (0, 1))}
 def transposed_convolution(
     tokens: Tensor, size: tuple[int, int, int], weight: Tensor, bias: Tensor
 ) -> Tensor:
-    """ConvTranspose3d(kernel 3, stride 2, padding 1, output padding 1).
+    """ConvTranspose3d(kernel 3, stride 2, padding 1, output padding 1), without gradients.
 
     Args:
         tokens: [h w d, F], C order.
@@ -34,20 +34,13 @@ def transposed_convolution(
     """
     h, w, d = size
     grid = F.pad(tokens.reshape(h, w, d, -1), (0, 0, 0, 1, 0, 1, 0, 1))
-    parities = []
+    out = tokens.new_empty(h, 2, w, 2, d, 2, weight.shape[1])
     for parity in itertools.product((0, 1), repeat=3):
         # All taps of a parity in one product: the input's features side by side.
         inputs, weights = [], []
         for (a, i), (b, j), (c, k) in itertools.product(*(_TAPS[p] for p in parity)):
             inputs.append(grid[i : i + h, j : j + w, k : k + d])
             weights.append(weight[:, :, a, b, c])
-        parities.append(F.linear(torch.cat(inputs, -1), torch.cat(weights).t(), bias))
-    if torch.is_grad_enabled():
-        block = torch.stack(parities, 3).unflatten(3, (2, 2, 2))  # type: ignore[no-untyped-call]
-        whole: Tensor = block.permute(0, 3, 1, 4, 2, 5, 6).reshape(8 * h * w * d, -1)
-        return whole
-    # The same without two copies of the result.
-    out = tokens.new_empty(h, 2, w, 2, d, 2, weight.shape[1], dtype=parities[0].dtype)
-    for (a, b, c), part in zip(itertools.product((0, 1), repeat=3), parities, strict=True):
-        out[:, a, :, b, :, c] = part
+        part = F.linear(torch.cat(inputs, -1), torch.cat(weights).t(), bias)
+        out[:, parity[0], :, parity[1], :, parity[2]] = part
     return out.view(8 * h * w * d, -1)

