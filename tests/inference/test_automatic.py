@@ -150,7 +150,9 @@ def test_every_rung_gives_the_same_labels(model: Model, monkeypatch, tmp_path: P
     choose = automatic.plan_memory
     monkeypatch.setattr(automatic, "scratch_folder", lambda: tmp_path)
     monkeypatch.setattr(
-        automatic, "plan_memory", lambda demand, supply: replace(choose(demand, supply), rung=rung)
+        automatic,
+        "plan_memory",
+        lambda *demand, **half: replace(choose(*demand, **half), rung=rung),
     )
     result = model.segment(scan)
     assert result.run["memory"]["rung"] == rung
@@ -183,7 +185,7 @@ def test_nothing_is_left_behind_after_cancelling_on_disk(model: Model, monkeypat
     monkeypatch.setattr(
         automatic,
         "plan_memory",
-        lambda demand, supply: replace(choose(demand, supply), rung="disk"),
+        lambda *demand, **half: replace(choose(*demand, **half), rung="disk"),
     )
     late, seen = threading.Event(), []
 

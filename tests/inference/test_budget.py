@@ -32,6 +32,12 @@ def test_the_first_rung_that_fits_is_taken(supply: Supply, rung: str):
     assert chosen.summary()["rung"] == rung
 
 
+def test_half_precision_features_are_kept_as_they_are():
+    assert plan_memory(DEMAND, Supply(host=None), half=True).rung == "half"
+    assert plan_memory(DEMAND, Supply(host=16 * GIB, device=40 * GIB), half=True).rung == "device"
+    assert plan_memory(DEMAND, Supply(host=6 * GIB, disk=100 * GIB), half=True).rung == "disk"
+
+
 @pytest.mark.parametrize(
     ("supply", "text"),
     [

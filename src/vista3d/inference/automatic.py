@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vista3d.errors import UsageError
+from vista3d.inference import workers
 from vista3d.inference.blending import RollingFeatures, WindowPlan, plan_windows
 from vista3d.inference.budget import (
     Budget,
@@ -30,7 +32,7 @@ from vista3d.inference.labelling import LabelMap, Output, PerClass, Sink
 from vista3d.inference.presets import Preset
 from vista3d.inference.runtimes import Runtime
 from vista3d.inference.schedule import Schedule, make_schedule
-from vista3d.inference.tiles import plan_tiles
+from vista3d.inference.tiles import Tile, plan_tiles
 from vista3d.inference.watch import Watch
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.network.vista3d import Vista3D
@@ -102,7 +104,7 @@ def segment_volume(
     scratch = scratch_folder()
     demand = _demand(engine, volume, plan, schedule, len(classes), output)
     supply = _supply(engine.runtime.device, volume.array.nbytes + hu.nbytes, scratch, memory_limit)
-    budget = plan_memory(demand, supply)
+    budget = plan_memory(demand, supply, half=engine.runtime.precision != "fp32")
     with _feature_store(budget, engine, plan, schedule, scratch) as store:
         table = engine.class_table(classes, str(store.device))
         label_map = LabelMap(table, classes, shape)
@@ -151,12 +153,22 @@ def run_schedule(
                 step(done, len(plan.starts))
         # Labels of earlier rows are made in between; the last ones are a step of their own.
         with watch.timed("labelling", quiet=number < last) as step:
-            for count, tile in enumerate(part.tiles):
-                step(count, len(part.tiles))
-                box = features.box(tile.source)
-                for sink in sinks:
-                    sink.take(tile, box)
+            label = functools.partial(_take_tile, features, sinks)
+            if store.device.type == "cpu":
+                workers.each(label, part.tiles, step)
+            else:
+                for count, tile in enumerate(part.tiles):
+                    step(count, len(part.tiles))
+                    label(tile)
         features.advance(part.first)
+
+
+def _take_tile(features: RollingFeatures, sinks: list[Sink], tile: Tile) -> None:
+    """Tiles do not overlap: any number of threads may do this at once."""
+    with torch.inference_mode():
+        box = features.box(tile.source)
+        for sink in sinks:
+            sink.take(tile, box)
 
 
 def intensity(meta: CheckpointMeta, hu: np.ndarray) -> tuple[float, float]:

@@ -2,7 +2,8 @@
 
 The ladder, best first: features on the accelerator; in RAM as fp32; in RAM as fp16; in a file
 mapped from disk. The first rung that is predicted to fit is taken, instead of failing on one and
-starting again. Only `available_memory`, `device_memory` and `scratch_folder` look at the machine.
+starting again. Features that were computed in half precision on a CPU never take the fp32 rung.
+Only `available_memory`, `device_memory` and `scratch_folder` look at the machine.
 """
 
 from __future__ import annotations
@@ -103,14 +104,19 @@ def host_peak(demand: Demand, rung: Rung, accelerated: bool) -> int:
     return demand.scan + demand.result + _TILES + features[rung] + window
 
 
-def plan_memory(demand: Demand, supply: Supply) -> Budget:
+def plan_memory(demand: Demand, supply: Supply, *, half: bool = False) -> Budget:
     """Choose the first rung that fits.
+
+    Args:
+        demand: of the case.
+        supply: of the machine.
+        half: features come in half precision; kept in RAM as fp32 they would be no better.
 
     Raises:
         MemoryBudgetError: none does; nothing was started.
     """
     accelerated = supply.device is not None
-    rungs: list[Rung] = ["memory", "half"]
+    rungs: list[Rung] = ["half"] if half else ["memory", "half"]
     if supply.device is not None:
         if demand.window > (1 - _RESERVE) * supply.device:
             msg = (

@@ -6,7 +6,6 @@ network: 4.5 beside 18.8 CPU seconds), and closer to fp32: its norms keep fp32 s
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import logging
 import os
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vista3d.inference.heap import release_file, trim_heap
 from vista3d.inference.runtimes.base import DTYPES, Precision
 from vista3d.network.vista3d import Vista3D
 
@@ -72,7 +72,11 @@ class OpenVINORuntime:
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint}
         compiled = core.compile_model(steps.build(), "CPU", settings)
         self._request = compiled.create_infer_request()
-        _release_pages(file.with_suffix(".bin"))
+        del model, steps
+        # The compiled model works on its own copy of the weights, but keeps their file mapped:
+        # 0.37 GB for the official network.
+        release_file(file.with_suffix(".bin"))
+        trim_heap()
 
     def tensor(self, window: np.ndarray) -> Tensor:
         """[H, W, D] float32 in [0, 1] -> G [F, H, W, D], in memory that the next call reuses."""
@@ -177,27 +181,7 @@ def _widen_pointwise(model: Any) -> None:
             continue
         wide = np.pad(kernel, [(0, 0)] * 4 + [(1, 1)])
         pads = [0, 0, 1]
-        same = ops.convolution(node.input_value(0), ops.constant(wide), [1] * 3, pads, pads, [1] * 3)
+        same = ops.convolution(
+            node.input_value(0), ops.constant(wide), [1] * 3, pads, pads, [1] * 3
+        )
         node.output(0).replace(same.output(0))
-
-
-def _release_pages(file: Path) -> None:
-    """Let the system take back a mapped file's pages (Linux); they return from it if touched.
-
-    A compiled model works on its own copy of the weights but keeps the file mapped: 0.37 GB
-    resident for the official network.
-    """
-    maps = Path("/proc/self/maps")
-    if not maps.is_file():
-        return
-    libc = ctypes.CDLL(None)
-    for line in maps.read_text().splitlines():
-        area, access, *_, name = line.split(maxsplit=5)
-        # Pages of a read-only mapping cannot hold anything that is not in the file.
-        if name == str(file.resolve()) and "w" not in access:
-            first, last = (int(end, 16) for end in area.split("-"))
-            advice = ctypes.c_int(_MADV_DONTNEED)
-            libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), advice)
-
-
-_MADV_DONTNEED = 4
