@@ -8,6 +8,7 @@ from torch import Tensor
 from vista3d.network.vista3d import Vista3D
 from vista3d.training.augmentation import Patch
 from vista3d.training.losses import competition, dice_ce, rows_of
+from vista3d.training.precision import mixed
 from vista3d.training.prompts import ClassPrompts
 
 NEVER = -30.0
@@ -15,10 +16,10 @@ NEVER = -30.0
 
 
 def prompt_losses(model: Vista3D, patch: Patch, prompts: ClassPrompts) -> tuple[Tensor, Tensor]:
-    """Loss of each class prompt [K] and their competition; bf16 network, fp32 logits and loss."""
+    """Loss of each class prompt [K] and their competition; logits and loss in fp32."""
     ids = prompts.ids.to(next(model.parameters()).device)
     device = ids.device
-    with torch.autocast(device.type, torch.bfloat16):
+    with mixed(device):
         features = model.auto_features(patch.window(device))
     table = model.class_table(ids).float()
     logits = table @ features.float().flatten(2)[0]

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from vista3d.network.vista3d import Vista3D
 from vista3d.training.clicks import ClickBatch, first_clicks, next_clicks
 from vista3d.training.losses import SMOOTH
+from vista3d.training.precision import mixed
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,9 @@ def click_rounds(
         rng: source of the clicks.
         balance: see `mask_loss`.
     """
-    kind = skips[0].device.type
+    device = skips[0].device
     head = model.point_head
-    with torch.autocast(kind, torch.bfloat16):
+    with mixed(device):
         image = head.image_tokens(model.decode_point(skips))
     leaf = replace(image, tokens=image.tokens.detach().requires_grad_())
     novel = torch.where(batch.novel, model.config.last_supported + 1, 1)
@@ -86,7 +87,7 @@ def click_rounds(
     size = (shape[1], shape[2], shape[3])
     clicks, losses = first_clicks(batch, rng), []
     for number in range(rounds):
-        with torch.autocast(kind, torch.bfloat16):
+        with mixed(device):
             tokens = head.prompt_tokens(clicks.points, clicks.labels, novel, size)
             logits = head.decode(leaf, tokens).float()
         loss = mask_loss(logits, batch.masks, balance).mean()

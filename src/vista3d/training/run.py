@@ -31,6 +31,7 @@ from vista3d.training.clicks import ClickBatch
 from vista3d.training.initial import look_at_the_click
 from vista3d.training.objects import Target, draw_balls, draw_targets
 from vista3d.training.points import click_rounds
+from vista3d.training.precision import mixed
 from vista3d.training.prepared import Prepared
 from vista3d.training.prompts import draw_class_prompts
 
@@ -278,7 +279,7 @@ class Run:
         if not targets:
             return math.nan
         config = self.config
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with mixed(self.device):
             skips = self.model.encode(patch.window(self.device))
         batch = ClickBatch.of(targets, self.device)
         rounds = click_rounds(self.model, skips, batch, config.rounds, rng, config.balance)
