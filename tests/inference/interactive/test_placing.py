@@ -9,6 +9,7 @@ from vista3d.inference.interactive.placing import (
     lattice,
     place,
     sees,
+    surrounding,
     touched_faces,
 )
 
@@ -33,6 +34,21 @@ def test_every_click_lies_in_a_window(drawn):
         starts = place(positions, WINDOW, shape, step=step)
         for position in positions:
             assert any(holds(start, WINDOW, position) for start in starts)
+
+
+@given(clicks(), st.sampled_from([(32, 32, 32), (64, 64, 64), (64, 48, 32)]))
+def test_the_context_holds_the_window_and_stays_inside_where_it_can(drawn, context):
+    shape, positions = drawn
+    for start in place(positions, WINDOW, shape):
+        outer, inner = surrounding(start, WINDOW, context, shape)
+        for s, w, o, c, n, part in zip(start, WINDOW, outer, context, shape, inner, strict=True):
+            assert part.start >= 0
+            assert part.stop <= c
+            assert part.stop - part.start == w
+            assert o + part.start == s
+            assert (0 <= o <= n - c) if n >= c else (o <= 0 and o + c >= n)
+    # Without more context, the window is all there is.
+    assert surrounding(start, WINDOW, WINDOW, shape) == (start, tuple([slice(0, 32)] * 3))
 
 
 @given(clicks())

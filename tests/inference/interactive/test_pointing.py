@@ -15,11 +15,14 @@ from vista3d.volume import Volume
 
 TINY = NetworkConfig(widths=(4, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1), features=8, heads=2, mlp_dim=8)
 WINDOW = (32, 32, 32)
+WHOLE = (slice(0, 32), slice(0, 32), slice(0, 32))
 TRACHEA, LEFT_LOWER_LOBE, LIVER, LUNG_TUMOUR = 57, 29, 1, 23
 
 
-def meta(window=WINDOW, spacing=(1.0, 1.0, 1.0)) -> CheckpointMeta:
-    return CheckpointMeta("tiny", TINY, spacing, window, (-1000.0, 1000.0), (1,), "none")
+def meta(window=WINDOW, spacing=(1.0, 1.0, 1.0), context=None) -> CheckpointMeta:
+    return CheckpointMeta(
+        "tiny", TINY, spacing, window, (-1000.0, 1000.0), (1,), "none", point_context=context
+    )
 
 
 class Painter:
@@ -28,10 +31,12 @@ class Painter:
     def __init__(self, radius: float = 6, tube: bool = False) -> None:
         self.radius, self.tube = radius, tube
         self.windows: list[np.ndarray] = []
+        self.contexts: list[np.ndarray] = []
         self.prompts: list[WindowPrompt] = []
 
-    def tokens(self, window: np.ndarray) -> ImageTokens:
-        self.windows.append(window)
+    def tokens(self, context: np.ndarray, inner: tuple[slice, ...]) -> ImageTokens:
+        self.windows.append(context[inner])
+        self.contexts.append(context)
         return ImageTokens(torch.zeros(1, 8, 2), torch.zeros(1, 8, 2), (16, 16, 16))
 
     def logits(self, image: ImageTokens, prompt: WindowPrompt) -> torch.Tensor:
@@ -226,6 +231,31 @@ def test_progress_and_cancellation():
         engine(Painter()).mask(prompt(((40, 30, 25), True)), stop)
 
 
+@pytest.mark.parametrize("shape", [(80, 70, 90), (80, 40, 20)])
+def test_the_encoder_sees_more_than_the_window(shape):
+    """The window is the same one; around it lies the scan, and air beyond the scan."""
+    volume, clicks = scan(shape), prompt(((70, 20, 15), True))
+    plain, wide = Painter(), Painter()
+    engine(plain, volume).mask(clicks)
+    PointEngine(meta(context=(64, 64, 64)), wide, volume).mask(clicks)
+    assert [w.shape for w in wide.windows] == [w.shape for w in plain.windows]
+    for one, other in zip(wide.windows, plain.windows, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert {c.shape for c in wide.contexts} == {(64, 64, 64)}
+    inside = np.prod(np.minimum(shape, 64)) / 64**3
+    assert (wide.contexts[0] > 0).mean() == pytest.approx(inside, abs=0.01)
+
+
+def test_a_context_smaller_than_the_window_is_refused():
+    with pytest.raises(ValueError, match="point_context"):
+        meta(context=(16, 64, 64))
+
+
+def test_the_context_is_kept_in_the_checkpoint():
+    written = meta(context=(64, 64, 64))
+    assert CheckpointMeta.from_json(written.to_json(), "x") == written
+
+
 @pytest.fixture(scope="module")
 def network() -> Vista3D:
     torch.manual_seed(0)
@@ -237,7 +267,7 @@ def test_the_split_network_is_the_whole_one(network, precision):
     runtime = PointRuntime(network, "cpu", precision)
     window = np.random.default_rng(0).random(WINDOW).astype(np.float32)
     clicks = WindowPrompt(np.array([[3, 4, 5], [20, 9, 30.5]]), np.array([1, 0]), novel=True)
-    found = runtime.logits(runtime.tokens(window), clicks)
+    found = runtime.logits(runtime.tokens(window, WHOLE), clicks)
     with torch.no_grad():
         whole = network.point_logits(
             network.point_features(torch.from_numpy(window)[None, None]),
@@ -254,4 +284,4 @@ def test_the_split_network_is_the_whole_one(network, precision):
 def test_windows_share_one_position_code(network):
     runtime = PointRuntime(network, "cpu", "fp32")
     window = np.zeros(WINDOW, np.float32)
-    assert runtime.tokens(window).position is runtime.tokens(window + 1).position
+    assert runtime.tokens(window, WHOLE).position is runtime.tokens(window + 1, WHOLE).position

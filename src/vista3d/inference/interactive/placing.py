@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vista3d.inference.windows import Triple
+from vista3d.inference.windows import Slices, Triple
 
 REUSE = 0.125
 """A click this share of the window away from its faces is answered by that window: it sees enough
@@ -34,6 +34,20 @@ def centred(position: Sequence[float], window: Triple, shape: Triple, step: int 
         low = (int(p) - w // 2 + step // 2) // step * step
         start.append(min(max(low, 0), n - w))
     return start[0], start[1], start[2]
+
+
+def surrounding(
+    start: Triple, window: Triple, context: Triple, shape: Triple
+) -> tuple[Triple, Slices]:
+    """The context that the encoder sees around a window: centred on it, pushed inside the volume.
+
+    Returns:
+        Start of the context, and the window in it.
+    """
+    middle = [s + w // 2 for s, w in zip(start, window, strict=True)]
+    outer = centred(middle, context, shape)
+    i, j, k = (slice(s - o, s - o + w) for s, o, w in zip(start, outer, window, strict=True))
+    return outer, (i, j, k)
 
 
 def lattice(window: Triple) -> int:

@@ -28,6 +28,7 @@ from vista3d.inference.interactive.placing import (
     holds,
     lattice,
     place,
+    surrounding,
     touched_faces,
 )
 from vista3d.inference.interactive.pointer import PointMask, Prompt
@@ -75,6 +76,7 @@ class PointEngine:
         self._runtime = runtime
         self._margin, self._most_extra = margin, most_extra
         self._window = meta.point_window or meta.window
+        self._context = meta.point_context or self._window
         self._step = lattice(self._window) if step is None else step
         # The whole scan: a click outside the body must have a window, too.
         self._hu, self._grid = prepare(volume, meta.spacing, crop="none")
@@ -152,9 +154,10 @@ class PointEngine:
         with self._lock:
             held = self._cache.get(start)
             if held is None:
-                inside, local = clip(start, self._window, self._shape)
-                patch = pad_patch(self._hu[inside], local, self._window, "air")
-                held = self._runtime.tokens(normalise(patch, *self._scale))
+                outer, inner = surrounding(start, self._window, self._context, self._shape)
+                inside, local = clip(outer, self._context, self._shape)
+                patch = pad_patch(self._hu[inside], local, self._context, "air")
+                held = self._runtime.tokens(normalise(patch, *self._scale), inner)
                 self._cache.put(start, held)
             return held
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vista3d.inference.runtimes.base import DTYPES, Precision
+from vista3d.inference.windows import Slices
 from vista3d.network.point_head import ImageTokens
 from vista3d.network.vista3d import Vista3D
 
@@ -44,12 +45,17 @@ class PointRuntime:
         self._network = _point_path(network).to(self._dtype) if self._cast else network.to(device)
         self._positions: dict[tuple[int, int, int], Tensor] = {}
 
-    def tokens(self, window: np.ndarray) -> ImageTokens:
-        """[H, W, D] float32 in [0, 1] -> what every click in this window shares."""
-        x = torch.from_numpy(np.ascontiguousarray(window, np.float32))[None, None].to(self.device)
+    def tokens(self, context: np.ndarray, inner: Slices) -> ImageTokens:
+        """What every click in a window shares.
+
+        Args:
+            context: [H, W, D] float32 in [0, 1], what the encoder sees.
+            inner: the window in it.
+        """
+        x = torch.from_numpy(np.ascontiguousarray(context, np.float32))[None, None].to(self.device)
         with torch.inference_mode(), self._context():
             feature = self._network.point_features(x.to(self._dtype) if self._cast else x)
-            image = self._network.point_head.image_tokens(feature)
+            image = self._network.point_head.image_tokens(feature[(..., *inner)])
         # The position code depends on the window's size only: one copy for all windows.
         position = self._positions.setdefault(image.size, image.position)
         return replace(image, tokens=image.tokens.contiguous(), position=position)
