@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.volume.conftest import grids, noise
+from tests.volume.conftest import ORIENTATIONS, grids, noise
 from vista3d.volume import (
     Volume,
     labels_to_model,
@@ -22,11 +23,12 @@ from vista3d.volume import (
 )
 
 
-@settings(max_examples=60, deadline=None)
-@given(grids())
-def test_a_model_voxel_lands_within_half_a_voxel(grid):
-    """A mark in the model grid comes back at its own place in the scan."""
-    shape, affine = grid
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+@settings(max_examples=4, deadline=None)
+@given(st.data())
+def test_a_model_voxel_lands_within_half_a_voxel(orientation, data):
+    """A mark in the model grid comes back at its own place in the scan, from any orientation."""
+    shape, affine = data.draw(grids(orientations=(orientation,)))
     spacing = tuple(np.clip(np.linalg.norm(affine[:3, :3], axis=0), 0.5, 4).tolist())
     array, model = prepare(noise(shape, affine), spacing, crop="none")
     assert array.shape == model.geometry.shape
