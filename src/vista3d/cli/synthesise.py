@@ -1,0 +1,184 @@
+"""`vista3d synthesise`: training data that nobody had to draw."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vista3d.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vista3d.training.synthetic.lesions import Lesion
+    from vista3d.volume import Volume
+
+
+def synthesise(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", show_default=False, help="Folder for the results.")
+    ],
+    labels: Annotated[
+        Path,
+        typer.Option(
+            "--labels", show_default=False, help="Label map in global ids, on the scan's grid."
+        ),
+    ],
+    scan: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[INPUT]", show_default=False, help="A CT. Without: one is drawn from --labels."
+        ),
+    ] = None,
+    lesions: Annotated[
+        str,
+        typer.Option("--lesions", help="Paint lesions: liver, kidney, lung, pancreas, bone."),
+    ] = "",
+    count: Annotated[int, typer.Option("--count", min=1, help="Number of lesions.")] = 1,
+    resynthesise: Annotated[
+        bool,
+        typer.Option(
+            "--resynthesise",
+            help="New densities: of the labelled structures of INPUT, or without INPUT of a CT "
+            "drawn from the labels.",
+        ),
+    ] = False,
+    maisi: Annotated[
+        Path | None,
+        typer.Option("--maisi", help="Draw the CT with MAISI's networks from this directory."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="For --maisi: cpu, cuda or cuda:N.")] = "cpu",
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Also a picture of three planes.")
+    ] = False,
+) -> None:
+    """Paint lesions into a CT, give it other densities, or draw one from a label map.
+
+    Writes NAME_SEED_ct.nii.gz (HU), NAME_SEED_labels.nii.gz (global class ids) and NAME_SEED.json
+    (how it was made, every lesion) on the grid of the input, and with --preview NAME_SEED.png. The
+    same input and seed give the same files.
+    """
+    import numpy as np
+
+    _check_choice(scan, lesions, resynthesise, maisi)
+    truth, source = _read(labels, scan)
+    rng = np.random.default_rng(seed)
+    hu, method = _intensities(source, truth, rng, resynthesise, maisi, seed, device)
+    ids = np.asarray(truth.array)
+    found: list[Lesion] = []
+    if lesions:
+        from vista3d.training.synthetic.lesions import paint_lesions
+
+        organs = [name.strip() for name in lesions.split(",")]
+        hu, ids, found = paint_lesions(hu, ids, truth.geometry.spacing, rng, organs, count)
+    name = f"{(source or truth).meta.name}_{seed:04d}"
+    for path in _write(out, name, hu, ids, source or truth, method, found, seed, preview):
+        typer.echo(str(path))
+    for lesion in found:
+        typer.echo(
+            f"{lesion.kind} ({lesion.organ}), {lesion.diameter_mm:.1f} mm, "
+            f"{lesion.mean_hu:.0f} HU, at voxel {lesion.centre}"
+        )
+
+
+def _check_choice(scan: Path | None, lesions: str, resynthesise: bool, maisi: Path | None) -> None:
+    """Refuse what cannot be meant."""
+    if resynthesise and maisi is not None:
+        msg = "--resynthesise and --maisi both make the intensities: choose one"
+        raise UsageError(msg)
+    if scan is not None and maisi is not None:
+        msg = f"--maisi draws the whole CT from --labels: leave out {scan.name}"
+        raise UsageError(msg)
+    if scan is None and not resynthesise and maisi is None:
+        msg = "no scan: give one, or --resynthesise or --maisi DIR to draw one from --labels"
+        raise UsageError(msg)
+    if scan is not None and not lesions and not resynthesise:
+        msg = "nothing to do: give --lesions ORGANS, or --resynthesise"
+        raise UsageError(msg)
+
+
+def _read(labels: Path, scan: Path | None) -> tuple[Volume, Volume | None]:
+    """Label map (integers) and scan, on one grid."""
+    from dataclasses import replace
+
+    from vista3d.cli.case_run import read_truth
+    from vista3d.results.label_map import smallest_type
+    from vista3d.volume import check_ct, read
+
+    if scan is None:
+        drawn = read(labels)
+        return replace(drawn, array=smallest_type(drawn.array)), None
+    source = check_ct(read(scan))
+    ids = smallest_type(read_truth(labels, source))
+    return replace(source, array=ids), source
+
+
+def _intensities(
+    source: Volume | None,
+    truth: Volume,
+    rng: np.random.Generator,
+    resynthesise: bool,
+    maisi: Path | None,
+    seed: int,
+    device: str,
+) -> tuple[np.ndarray, str]:
+    """HU before lesions, and how they were made."""
+    import numpy as np
+
+    from vista3d.training.synthetic import scan as drawing
+
+    if maisi is not None:
+        return drawing.generate_for(truth, maisi, seed, device), "maisi"
+    if source is None:
+        return drawing.draw_for(truth, rng), "drawn from labels"
+    if resynthesise:
+        return drawing.perturb(source, truth, rng), "scan with other densities"
+    return np.asarray(source.array, np.float32), "scan"
+
+
+def _write(
+    out: Path,
+    name: str,
+    hu: np.ndarray,
+    ids: np.ndarray,
+    like: Volume,
+    method: str,
+    lesions: list[Lesion],
+    seed: int,
+    preview: bool,
+) -> list[Path]:
+    """The files, each complete or not at all."""
+    import numpy as np
+
+    from vista3d import __version__
+    from vista3d.results import write_label_map
+    from vista3d.results.json_file import write_json
+    from vista3d.volume import write_labels
+
+    ct, mask, record = (out / f"{name}{end}" for end in ("_ct.nii.gz", "_labels.nii.gz", ".json"))
+    present = [int(i) for i in np.unique(ids) if i]
+    whole = np.clip(np.rint(hu), -1024, 32767).astype(np.int16)
+    write_labels(ct, whole, like)  # writes any integers on the scan's grid
+    paths = [ct, *write_label_map(mask, ids, like, present)]
+    document: dict[str, Any] = {
+        "synthetic": True,
+        "vista3d": __version__,
+        "source": like.meta.name,
+        "intensities": method,
+        "seed": seed,
+        "lesions": [asdict(lesion) for lesion in lesions],
+    }
+    paths.append(write_json(record, document))
+    if preview:
+        from dataclasses import replace
+
+        from vista3d.results.preview import preview as draw
+        from vista3d.results.preview import write_preview
+
+        picture = draw(ids, replace(like, array=whole), present)
+        paths.append(write_preview(out / f"{name}.png", picture))
+    return paths

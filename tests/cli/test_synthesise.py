@@ -1,0 +1,129 @@
+"""`vista3d synthesise`: files that read back, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import nibabel
+import numpy as np
+import pytest
+
+from vista3d.cli.main import COMMANDS, main
+from vista3d.errors import GeometryError, UsageError, Vista3DError, WeightsError
+from vista3d.phantom import make_phantom
+from vista3d.phantom.files import write_phantom
+from vista3d.volume import read
+
+
+class Case(NamedTuple):
+    scan: Path
+    labels: Path
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory) -> Case:
+    """The abdomen of a phantom at 5 mm."""
+    volume, labels = make_phantom(7, spacing=(5, 5, 5), fov="abdomen")
+    scan, mask, _ = write_phantom(tmp_path_factory.mktemp("case"), 7, volume, labels, "abdomen")
+    return Case(scan, mask)
+
+
+def _run(*arguments: object) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--debug", "synthesise", *map(str, arguments)])
+    assert not stop.value.code
+
+
+def _array(path: Path) -> np.ndarray:
+    return np.asarray(nibabel.load(path).dataobj)
+
+
+def test_the_command_is_listed():
+    assert "synthesise" in COMMANDS
+
+
+def test_lesions_are_painted_recorded_and_drawn(case: Case, tmp_path: Path):
+    _run(case.scan, "--labels", case.labels, "-o", tmp_path, "--lesions", "liver,kidney",
+         "--count", 3, "--seed", 2, "--preview")  # fmt: skip
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [
+        "phantom_0007_ct_0002.json",
+        "phantom_0007_ct_0002.png",
+        "phantom_0007_ct_0002_ct.nii.gz",
+        "phantom_0007_ct_0002_labels.json",
+        "phantom_0007_ct_0002_labels.nii.gz",
+    ]
+    scan, new = read(case.scan), read(tmp_path / names[2])
+    assert np.array_equal(new.affine, scan.affine)
+    assert new.array.dtype == np.int16
+    ids, before = _array(tmp_path / names[4]), _array(case.labels)
+    record = json.loads((tmp_path / names[0]).read_text())
+    assert record["synthetic"] is True
+    assert record["intensities"] == "scan"
+    assert len(record["lesions"]) == 3
+    assert {lesion["organ"] for lesion in record["lesions"]} <= {"liver", "kidney"}
+    assert set(np.unique(ids[ids != before])) <= {le["class_id"] for le in record["lesions"]}
+    changed = np.asarray(new.array) != np.asarray(scan.array)
+    assert 0 < changed.mean() < 0.05
+    assert set(np.unique(before[changed])) <= {1, 5, 14, 25}
+
+
+def test_a_ct_is_drawn_from_labels_alone(case: Case, tmp_path: Path):
+    _run("--labels", case.labels, "-o", tmp_path, "--resynthesise", "--seed", 1)
+    hu, ids = (_array(tmp_path / f"phantom_0007_labels_0001_{n}.nii.gz") for n in ("ct", "labels"))
+    assert np.array_equal(ids, _array(case.labels))
+    assert 0 < np.median(hu[ids == 1]) < 200
+    assert json.loads((tmp_path / "phantom_0007_labels_0001.json").read_text())["intensities"] == (
+        "drawn from labels"
+    )
+
+
+def test_a_scan_gets_other_densities(case: Case, tmp_path: Path):
+    _run(case.scan, "--labels", case.labels, "-o", tmp_path, "--resynthesise")
+    new, old, ids = (
+        _array(tmp_path / "phantom_0007_ct_0000_ct.nii.gz"), _array(case.scan), _array(case.labels)
+    )  # fmt: skip
+    assert np.array_equal(new[ids == 0], np.maximum(old[ids == 0], -1024))
+    assert (new[ids == 1] != old[ids == 1]).all()
+
+
+def test_same_seed_same_bytes(case: Case, tmp_path: Path):
+    for folder in ("one", "two"):
+        _run(case.scan, "--labels", case.labels, "-o", tmp_path / folder, "--lesions", "liver")
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ((), UsageError, "nothing to do"),
+        (("--lesions", "toe"), UsageError, "no lesions are known for 'toe'"),
+        (("--lesions", "liver,"), UsageError, "no lesions are known for ''"),
+        (("--maisi", "weights"), UsageError, "leave out phantom_0007_ct.nii.gz"),
+        (("--maisi", "weights", "--resynthesise"), UsageError, "choose one"),
+    ],
+)
+def test_refusals_with_a_scan(case: Case, tmp_path: Path, options, error, text):
+    _refused(error, text, tmp_path, case.scan, "--labels", case.labels, *options)
+
+
+def test_refusals_without_a_scan(case: Case, tmp_path: Path):
+    _refused(UsageError, "no scan: give one", tmp_path, "--labels", case.labels)
+    _refused(WeightsError, "config.json is missing", tmp_path, "--labels", case.labels,
+             "--maisi", tmp_path / "none")  # fmt: skip
+
+
+def test_labels_of_another_grid(case: Case, tmp_path: Path):
+    image = nibabel.load(case.labels)
+    nibabel.save(image.slicer[:, :, 1:], tmp_path / "other.nii.gz")
+    _refused(GeometryError, "other.nii.gz", tmp_path / "out", case.scan, "--labels",
+             tmp_path / "other.nii.gz", "--lesions", "liver")  # fmt: skip
+
+
+def _refused(error: type[Vista3DError], text: str, out: Path, *arguments: object) -> None:
+    with pytest.raises(error, match=text):
+        main(["--debug", "synthesise", "-o", str(out), *map(str, arguments)])
+    assert not list(out.glob("*_ct.nii.gz"))
