@@ -1,0 +1,90 @@
+"""A scan, and what its labels state.
+
+A class that a case does not annotate is unknown there, never background, unless the body region
+proves it absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """How one data set takes part in training.
+
+    Attributes:
+        name: unique in the corpus; with nnU-Net raw data the folder's name.
+        weight: share of training patches; 0: never trained on.
+        complete: an annotated class without voxels is absent from the scan. False where it only
+            means that nobody drew it.
+        absent: global ids that cannot occur in this body region; safe negatives.
+        head: global ids that may occur from the lowest plane of a drawn brain stem upwards; no
+            other class does. Empty: nothing is concluded from a brain stem.
+    """
+
+    name: str
+    weight: float = 1.0
+    complete: bool = True
+    absent: frozenset[int] = frozenset()
+    head: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class PseudoLabel:
+    """A teacher's label map that passed the reliability filter.
+
+    Attributes:
+        path: label map in global ids, on the scan's grid.
+        classes: global ids whose extent it states.
+    """
+
+    path: Path
+    classes: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scan of a data set.
+
+    Attributes:
+        name: case identifier, unique in its data set.
+        patient: whose scan it is; splits are by patient.
+        source: the data set it belongs to.
+        image: CT file, or None for a label map without its CT.
+        label: label file, or None where only a teacher labelled the scan.
+        mapping: local label value -> global class id; other values are background.
+        annotated: global ids whose extent the label file states.
+        pseudo: a teacher's labels for classes that `annotated` does not have.
+        supervoxels: file of supervoxel ids on the scan's grid, 0 = none.
+    """
+
+    name: str
+    patient: str
+    source: DataSource
+    image: Path | None
+    label: Path | None
+    mapping: Mapping[int, int]
+    annotated: frozenset[int]
+    pseudo: PseudoLabel | None = None
+    supervoxels: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files it is made of, in a fixed order."""
+        pseudo = None if self.pseudo is None else self.pseudo.path
+        parts = (self.image, self.label, pseudo, self.supervoxels)
+        return tuple(part for part in parts if part is not None)
+
+
+def to_global(labels: np.ndarray, mapping: Mapping[int, int]) -> np.ndarray:
+    """Local label values (integers >= 0) -> global ids (int16); unlisted become background."""
+    table = np.zeros(int(labels.max(initial=0)) + 1, np.int16)
+    for local, global_id in mapping.items():
+        if local < len(table):
+            table[local] = global_id
+    return np.asarray(table[labels])

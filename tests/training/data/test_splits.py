@@ -1,0 +1,66 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vista3d.errors import InputError
+from vista3d.training.data.cases import read_cases
+from vista3d.training.data.splits import Shares, place, split_of
+
+names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
+
+
+@given(names, st.integers(0, 5))
+def test_a_patient_is_on_one_side_and_stays_there(patient: str, seed: int):
+    assert 0 <= place(patient, seed) < 1
+    assert split_of(patient, Shares(), seed) == split_of(patient, Shares(), seed)
+
+
+@given(names)
+def test_giving_the_test_share_to_training_moves_no_validation_patient(patient: str):
+    before = split_of(patient, Shares(0.6, 0.2, 0.2))
+    after = split_of(patient, Shares(0.8, 0.2, 0.0))
+    assert after == ("train" if before == "test" else before)
+
+
+def test_shares_of_many_patients_are_64_16_20():
+    sides = [split_of(f"patient {n}", Shares()) for n in range(5000)]
+    assert sides.count("train") / 5000 == pytest.approx(0.64, abs=0.02)
+    assert sides.count("validation") / 5000 == pytest.approx(0.16, abs=0.02)
+    assert sides.count("test") / 5000 == pytest.approx(0.20, abs=0.02)
+
+
+def test_the_seed_draws_other_patients():
+    sides = [{n for n in range(200) if split_of(str(n), Shares(), s) == "test"} for s in (0, 1)]
+    assert sides[0] != sides[1]
+
+
+def test_shares_must_be_shares():
+    with pytest.raises(InputError, match="sum to 1"):
+        Shares(0.7, 0.2, 0.2)
+
+
+def test_two_scans_of_a_patient_stay_together(tmp_path: Path):
+    rows = []
+    for n in range(40):
+        for scan in "ab":
+            (tmp_path / f"{n}{scan}.nii").write_bytes(b"")
+            rows.append({"image": f"{n}{scan}.nii", "label": f"{n}{scan}.nii", "patient": str(n)})
+    (tmp_path / "list.json").write_text(json.dumps({"training": rows, "labels": {"1": "liver"}}))
+    sides = {
+        split: {case.patient for case in read_cases(tmp_path, split)}
+        for split in ("train", "validation", "test")
+    }
+    assert sum(len(patients) for patients in sides.values()) == 40
+    assert all(sides.values())
+
+
+def test_the_corpus_holds_out_the_same_patients_as_ever(corpus: Path):
+    held_out = {c.name for c in read_cases(corpus / "Dataset101_OpenKBP", "validation")}
+    train = {c.name for c in read_cases(corpus / "Dataset101_OpenKBP", "train")}
+    assert (len(held_out), len(train)) == (48, 182)
+    assert not held_out & train
+    assert all((place(name, 0) < 0.2) == (name in held_out) for name in held_out | train)
+    assert read_cases(corpus / "Dataset101_OpenKBP", "test") == []
