@@ -21,7 +21,9 @@ from benchmarks.machine import describe
 from vista3d import anatomy
 from vista3d.evaluation.simulated_clicks import first_click, next_click
 from vista3d.inference import InteractiveSession, Model, load
-from vista3d.training.corpus import SOURCES, is_validation
+from vista3d.training.data.cases import dataset_cases
+from vista3d.training.data.layouts import find_listings
+from vista3d.training.data.mapping import shipped_mapping
 from vista3d.volume import read
 
 CLICKS = (1, 2, 3, 5, 10)
@@ -33,14 +35,13 @@ def cases(data: Path, count: int) -> list[tuple[Path, Path, dict[str, int]]]:
     """(image, labels, local label values) of held-out patients: `count` of each data set."""
     out = []
     for name in SETS:
-        content = json.loads((data / name / "dataset.json").read_text())
-        labels = {key: value for key, value in content["labels"].items() if value}
-        share = next((s.validation for s in SOURCES if s.folder == name), 1.0)
-        listed = sorted(entry["case"] for entry in content["cases"])
-        held = [case for case in listed if is_validation(case, share, 0)][:count]
-        for case in held:
-            image = data / name / "imagesTr" / f"{case}_0000.nii.gz"
-            out.append((image, data / name / "labelsTr" / f"{case}.nii.gz", labels))
+        (listing,) = find_listings(data / name)
+        held = dataset_cases(listing, shipped_mapping(), "validation")
+        files = [(case.image, case.label) for case in held]
+        pairs = [
+            (image, label) for image, label in files if image is not None and label is not None
+        ]
+        out += [(image, label, dict(listing.labels)) for image, label in pairs[:count]]
     return out
 
 

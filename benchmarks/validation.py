@@ -29,11 +29,12 @@ def main(arguments: list[str]) -> None:
 
     import vista3d
     from vista3d import anatomy, volume
-    from vista3d.training.corpus import SOURCES, read_source, to_global
+    from vista3d.training.data.case import to_global
+    from vista3d.training.data.cases import read_cases
 
     model = vista3d.load(options.model)
     scores: dict[int, list[float]] = defaultdict(list)
-    cases = read_source(options.data, SOURCES[0], "validation")[: options.limit]
+    cases = read_cases(options.data / "Dataset101_OpenKBP", "validation")[: options.limit]
     for case in cases:
         if case.image is None:
             continue

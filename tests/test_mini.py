@@ -10,7 +10,10 @@ import pytest
 from vista3d import anatomy, volume
 from vista3d.inference import Model, load
 from vista3d.network.weights import resolve
-from vista3d.training.corpus import SOURCES, read_source, to_global
+from vista3d.training.data.case import to_global
+from vista3d.training.data.cases import read_cases
+
+KBP = "Dataset101_OpenKBP"
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +37,14 @@ def test_it_fits_the_wheel_and_says_what_it_is(mini: Model):
 
 
 def test_no_held_out_patient_was_trained_on(mini: Model, corpus: Path):
-    train = read_source(corpus, SOURCES[0], "train")
-    assert mini.meta.provenance["training_cases"][SOURCES[0].folder] == len(train)
+    train = read_cases(corpus / KBP, "train")
+    assert mini.meta.provenance["training_cases"][KBP] == len(train)
 
 
 def test_head_and_neck_of_held_out_patients(mini: Model, corpus: Path):
     """A guard far below the measured 0.65: a broken path scores near 0."""
     scores = []
-    for case in read_source(corpus, SOURCES[0], "validation")[:3]:
+    for case in read_cases(corpus / KBP, "validation")[:3]:
         truth = to_global(np.asarray(volume.read(case.label).array), case.mapping)
         labels = mini.segment(case.image).labels
         for class_id in {121, 204, 205} & case.annotated & set(np.unique(truth).tolist()):
@@ -87,7 +90,7 @@ def test_clicks_on_a_held_out_patient(mini: Model, corpus: Path):
     """A guard far below the measured figures: a broken click path scores near 0."""
     from vista3d.evaluation.simulated_clicks import first_click, next_click
 
-    case = read_source(corpus, SOURCES[0], "validation")[1]
+    case = read_cases(corpus / KBP, "validation")[1]
     truth = to_global(np.asarray(volume.read(case.label).array), case.mapping) == 220
     session = mini.session(case.image)
     target = session.add_object("stem")

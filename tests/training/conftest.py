@@ -7,14 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vista3d.training.corpus import Case, Source
-from vista3d.training.prepared import Prepared, _locations
+from vista3d.training.data.case import Case, DataSource
+from vista3d.training.data.prepared import Prepared, class_locations
 
 LIVER, RIGHT_KIDNEY, LEFT_KIDNEY, SPLEEN = 1, 5, 14, 3
 
 
 @pytest.fixture
 def torso() -> Prepared:
+    """See `made_up`."""
+    return made_up()
+
+
+def made_up() -> Prepared:
     """Liver, right kidney and (at larger i) left kidney in 40^3 voxels."""
     labels = np.zeros((40, 40, 40), np.int16)
     labels[6:16, 12:28, 20:32] = LIVER
@@ -25,10 +30,11 @@ def torso() -> Prepared:
         image[labels == class_id] = hu
     case = Case(
         name="made-up",
-        source=Source("Dataset999_MadeUp", weight=1.0),
+        patient="made-up",
+        source=DataSource("Dataset999_MadeUp"),
         image=None,
         label=Path("made-up.nii.gz"),
         mapping={},
         annotated=frozenset({LIVER, RIGHT_KIDNEY, LEFT_KIDNEY, SPLEEN}),
     )
-    return Prepared(case, image, labels, _locations(labels), case.annotated, frozenset({220}))
+    return Prepared(case, image, labels, class_locations(labels), case.annotated, frozenset({220}))

@@ -4,8 +4,8 @@ import torch
 from tests.training.conftest import LEFT_KIDNEY, LIVER, RIGHT_KIDNEY
 from vista3d.training import augmentation
 from vista3d.training.augmentation import AIR, draw_patch
-from vista3d.training.prepared import Prepared, mark_head
-from vista3d.training.synthesis import HEAD
+from vista3d.training.data.prepared import Prepared, mark_head
+from vista3d.training.synthetic.tissues import HEAD
 
 
 def test_sampling_at_voxel_centres_returns_the_voxels():

@@ -8,9 +8,8 @@ import torch
 from vista3d.network.config import NetworkConfig
 from vista3d.network.vista3d import Vista3D
 from vista3d.training import points
-from vista3d.training.clicks import ClickBatch, first_clicks, next_clicks
-from vista3d.training.objects import Target
 from vista3d.training.points import click_rounds, mask_loss
+from vista3d.training.sampler import ClickBatch, Target, first_clicks, next_clicks
 
 TINY = NetworkConfig(widths=(4, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1), features=8, heads=2, mlp_dim=8)
 
@@ -24,8 +23,10 @@ def test_one_pass_equals_many(monkeypatch):
     mask = torch.zeros(32, 32, 32, dtype=torch.bool)
     mask[8:20, 8:20, 8:20] = True
     batch = ClickBatch.of([Target(mask, novel=False), Target(~mask, novel=True)], x.device)
-    done = click_rounds(model, model.encode(x), batch, 3, np.random.default_rng(1))
-    done.tokens.backward(done.gradient)
+    feature = model.decode_point(model.encode(x))
+    leaf = feature.detach().requires_grad_()
+    click_rounds(model, leaf, batch, 3, np.random.default_rng(1))
+    feature.backward(leaf.grad)
     fast = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
     model.zero_grad()
@@ -40,6 +41,21 @@ def test_one_pass_equals_many(monkeypatch):
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
             torch.testing.assert_close(fast[name], parameter.grad, atol=1e-5, rtol=1e-3)
+
+
+def test_without_gradients_the_rounds_are_only_measured():
+    torch.manual_seed(0)
+    model = Vista3D(TINY)
+    mask = torch.zeros(32, 32, 32, dtype=torch.bool)
+    mask[8:20, 8:20, 8:20] = True
+    batch = ClickBatch.of([Target(mask, novel=False)], torch.device("cpu"))
+    with torch.no_grad():
+        done = click_rounds(model, torch.rand(1, 8, 32, 32, 32), batch, 4, np.random.default_rng(1))
+    assert len(done.dice) == len(done.losses) == 4
+    assert done.mask.shape == (32, 32, 32)
+    found = float(2 * (done.mask & mask).sum() / (done.mask.sum() + mask.sum()))
+    assert abs(found - done.dice[-1]) < 1e-6
+    assert all(p.grad is None for p in model.parameters())
 
 
 def test_mask_loss_has_gradient_on_an_empty_mask():

@@ -22,10 +22,13 @@ COMMANDS = {
     "click": "Segment an object by clicks, or correct an automatic result.",
     "classes": "List and search what can be segmented.",
     "phantom": "Make synthetic torso CTs with ground truth.",
+    "synthesise": "Paint lesions into a CT, or draw a CT from a label map.",
     "sample": "Fetch a small public CT.",
     "doctor": "Say what this machine can do and how long a case takes.",
     "download": "Fetch the published weights.",
     "convert": "Convert checkpoints between layouts.",
+    "data": "Check, tabulate or pseudo-label data sets.",
+    "supervoxels": "Cut CT scans into supervoxels that follow anatomy.",
     "train": "Train a model on partially labelled data sets.",
 }
 """Name -> help line. Command `x` is the function `x` of `vista3d.cli.x`."""

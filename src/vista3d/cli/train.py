@@ -1,91 +1,103 @@
-"""`vista3d train`: both branches on partially labelled data sets."""
+"""`vista3d train`: the four stages of a recipe."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-LEAD_IN = 500
-"""Steps of a point branch that starts from nothing, see `TrainConfig.lead_in`."""
+if TYPE_CHECKING:
+    from vista3d.training.recipe import Recipe
 
 
 def train(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Run folder; an existing run is resumed.")
-    ],
     data: Annotated[
-        Path, typer.Option("--data", help="Folder of nnU-Net raw data sets (DatasetNNN_*).")
-    ] = Path("../shared/data"),
+        Path, typer.Option("--data", help="Data sets: see `vista3d data table --help`.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Run folder; an existing run is resumed."),
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="mini, paper, mini-classes: see docs/training.md.")
+    ] = "mini",
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", help="Mapping file. Default: the shipped one.")
+    ] = None,
+    pseudo: Annotated[
+        Path | None, typer.Option("--pseudo", help="Labels made by `vista3d data label`.")
+    ] = None,
     cache: Annotated[
-        Path | None, typer.Option("--cache", help="Prepared volumes. Default: OUTPUT/prepared.")
+        Path | None, typer.Option("--cache", help="Prepared volumes. Default: in the run folder.")
     ] = None,
-    phases: Annotated[
-        str, typer.Option("--phases", help="PATCHxSTEPS,... smallest patch first.")
-    ] = "64x3000,96x1200",
-    learning_rate: Annotated[float, typer.Option("--learning-rate")] = 1e-3,
-    point_rate: Annotated[
-        float, typer.Option("--point-rate", help="Learning rate of the point branch.")
-    ] = 3e-3,
-    parts: Annotated[
-        str, typer.Option("--parts", help="What is trained: encoder, auto, points.")
-    ] = "encoder,auto,points",
-    point_share: Annotated[
-        float, typer.Option("--point-share", help="Share of steps that train clicks.")
-    ] = 0.5,
-    point_patch: Annotated[int, typer.Option("--point-patch", help="Their patch size.")] = 48,
-    seed: Annotated[int, typer.Option("--seed")] = 0,
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")] = "cpu",
     initial: Annotated[
-        Path | None, typer.Option("--initial", help="Model file to start from; none: random.")
+        str | None, typer.Option("--initial", help="Model to start from. Default: random.")
     ] = None,
+    share: Annotated[
+        float, typer.Option("--share", help="Share of every stage's steps: for trials.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    processes: Annotated[
+        int, typer.Option("--processes", help="On this machine, one per GPU; see also torchrun.")
+    ] = 1,
     minutes: Annotated[
         float | None, typer.Option("--minutes", help="Stop after this time; run again to go on.")
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the stages and leave.")] = False,
 ) -> None:
-    """Train a model and write OUTPUT/model.safetensors.
+    """Train a model on partially labelled data sets and write RUN/model.safetensors.
 
     Killed or stopped runs continue from their last checkpoint with the same patches.
     """
     from vista3d.errors import UsageError
-    from vista3d.training.corpus import SOURCES, read_source
-    from vista3d.training.export import export
-    from vista3d.training.initial import adopt_decoder
-    from vista3d.training.prepared import prepare_case
-    from vista3d.training.run import Run, TrainConfig, with_phases
+    from vista3d.training.recipe import recipe as recipe_by_name
 
-    try:
-        parsed = [tuple(int(n) for n in phase.split("x")) for phase in phases.split(",")]
-        config = with_phases(
-            TrainConfig(
-                learning_rate=learning_rate,
-                point_rate=point_rate,
-                parts=tuple(parts.split(",")),
-                point_share=point_share,
-                point_patch=point_patch,
-                seed=seed,
-            ),
-            [(p, s) for p, s in parsed],
-        )
-    except ValueError:
-        msg = f"--phases {phases!r} is not of the form 64x3000,96x1200 (patch x steps)"
-        raise UsageError(msg) from None
-    weights = meta = None
+    if not 0 < share <= 1:
+        msg = f"--share {share} must be above 0 and at most 1"
+        raise UsageError(msg)
+    plan = replace(recipe_by_name(recipe).shortened(share), seed=seed)
+    if dry_run:
+        typer.echo(table(plan))
+        return
+    if output is None:
+        msg = "-o RUN is missing: the folder that the run is kept in"
+        raise UsageError(msg)
+    until = None if minutes is None else time.time() + 60 * minutes
+    from vista3d.training.data.cases import read_cases
+    from vista3d.training.data.pseudo import attach
+    from vista3d.training.recipe_run import make_fabric, run_recipe
+
+    cases, held_out = (read_cases(data, split, mapping) for split in ("train", "validation"))
+    if pseudo is not None:
+        cases = attach(cases, pseudo)
+    start = None
     if initial is not None:
         from vista3d.network.checkpoint import load_checkpoint
+        from vista3d.network.weights import resolve
 
-        network, meta = load_checkpoint(initial)
-        weights, config = network.state_dict(), replace(config, network=meta.config)
-        if meta.provenance.get("point_branch") == "untrained":
-            weights, config = adopt_decoder(weights), replace(config, lead_in=LEAD_IN)
-    until = None if minutes is None else time.time() + 60 * minutes
-    found = [case for source in SOURCES for case in read_source(data, source, "train")]
-    store = cache or output / "prepared"
-    cases = [prepare_case(case, config.spacing, store) for case in found]
-    run = Run(config, output, device, weights)
-    run.fit(cases, until=until)
-    export(run, cases, output / "model.safetensors", meta)
-    typer.echo(f"step {run.step} of {config.steps}: {output / 'model.safetensors'}")
+        network, meta = load_checkpoint(resolve(initial))
+        start = network.state_dict(), meta
+        plan = replace(plan, network=meta.config)
+    fabric = make_fabric(device, processes, output)
+    done = run_recipe(
+        plan, cases, held_out, output, fabric, cache=cache, initial=start, until=until
+    )
+    if fabric.is_global_zero:
+        state = "done" if done else "stopped before its end: run the same command to go on"
+        typer.echo(f"{output / 'model.safetensors'}: {state}")
+
+
+def table(plan: Recipe) -> str:
+    """The stages and their settings, one column a stage."""
+    names = dict.fromkeys(f.name for stage in plan.stages for f in fields(stage))
+    lines = [f"{plan.name}: {plan.spacing:g} mm, network {plan.network.widths}, seed {plan.seed}"]
+    for name in names:
+        cells = [str(getattr(stage, name, "")) for stage in plan.stages]
+        if name == "shares":
+            cells = ["" if not c else "see docs/sampler.md" for c in cells]
+        lines.append(f"{name:16}" + "".join(f"{cell:24}" for cell in cells).rstrip())
+    return "\n".join(lines)

@@ -16,15 +16,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vista3d import anatomy
-from vista3d.training.corpus import IN_THE_HEAD
-from vista3d.training.prepared import Prepared
-from vista3d.training.synthesis import (
-    HEAD,
-    INTERIOR,
-    perturb_structures,
-    smooth_noise,
-    synthesise,
-)
+from vista3d.training.data.chunks import Voxels
+from vista3d.training.data.prepared import Prepared
+from vista3d.training.synthetic.noise import smooth_noise
+from vista3d.training.synthetic.resynthesis import perturb_structures, synthesise
+from vista3d.training.synthetic.tissues import HEAD, INTERIOR
 from vista3d.volume import normalise
 
 AIR = -1024.0
@@ -41,6 +37,8 @@ class Patch:
         decided: [H, W, D] bool, where it is known that no other class is: the labelled voxels,
             since structures do not overlap, and the head.
         rivals: global ids that are known to be absent from `decided` and unknown elsewhere.
+        supervoxels: [H, W, D] int64, 0 = none; None where they were not asked for, or the case has
+            none.
     """
 
     hu: Tensor
@@ -48,6 +46,7 @@ class Patch:
     annotated: frozenset[int]
     decided: Tensor
     rivals: frozenset[int]
+    supervoxels: Tensor | None = None
 
     def window(self, device: torch.device) -> Tensor:
         """The network's input [1, 1, H, W, D] in [0, 1]."""
@@ -55,7 +54,12 @@ class Patch:
 
 
 def draw_patch(
-    case: Prepared, size: int, rng: np.random.Generator, classes: frozenset[int] = frozenset()
+    case: Prepared,
+    size: int,
+    rng: np.random.Generator,
+    classes: frozenset[int] = frozenset(),
+    *,
+    supervoxels: bool = False,
 ) -> Patch:
     """A random cube of `size` voxels from a prepared case, fully augmented.
 
@@ -64,6 +68,7 @@ def draw_patch(
         size: voxels per side.
         rng: source of every random choice.
         classes: all that the corpus annotates; those unknown to this case become rivals.
+        supervoxels: cut the patch out of the case's supervoxels, too.
     """
     centre = _centre(case, size, rng)
     coordinates = _coordinates(centre, size, rng)
@@ -78,14 +83,38 @@ def draw_patch(
         if rng.random() < 0.2:
             hu = perturb_structures(hu, labels, rng)
     annotated = case.annotated | case.absent
-    rivals = classes - annotated - frozenset(anatomy.resolve(IN_THE_HEAD))
+    rivals = classes - annotated - case.case.source.head
+    regions = None
+    if supervoxels and case.supervoxels is not None:
+        regions = _sample(case.supervoxels, coordinates, nearest=True, outside=0).long()
     if mirror:
+        regions = None if regions is None else regions.flip(0)
         hu, labels, decided = hu.flip(0), _mirror_table()[labels.flip(0)], decided.flip(0)
         annotated, rivals = _mirror_ids(annotated), _mirror_ids(rivals)
     if rng.random() < 0.2:
         hu, labels = _limit_field_of_view(hu, labels, rng)
         decided = decided | (hu == AIR)
-    return Patch(_scanner(hu, rng), labels, annotated, decided, rivals)
+        regions = None if regions is None else torch.where(hu == AIR, 0, regions)
+    return Patch(_scanner(hu, rng), labels, annotated, decided, rivals, regions)
+
+
+def plain_patch(case: Prepared, class_id: int, size: int) -> Patch:
+    """The cube around a voxel of a class, as it is: for validation. The scan must have an image."""
+    if case.image is None:
+        msg = f"case {case.case.name!r} has no image to validate on"
+        raise ValueError(msg)
+    voxels = case.locations[class_id]
+    # The most central of the remembered voxels: the same cube every time.
+    centre = voxels[np.square(voxels - voxels.mean(0)).sum(1).argmin()].astype(float)
+    low = np.minimum(size / 2, (np.array(case.labels.shape) - 1) / 2)
+    centre = np.clip(centre, low, np.array(case.labels.shape) - 1 - low)
+    axis = torch.arange(size, dtype=torch.float32) - size // 2
+    grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
+    coordinates = grid + torch.from_numpy(np.round(centre).astype(np.float32))
+    tissue = _sample(case.labels, coordinates, nearest=True, outside=0).long()
+    labels = torch.where(tissue >= INTERIOR, 0, tissue)
+    hu = _sample(case.image, coordinates, nearest=False, outside=AIR)
+    return Patch(hu, labels, case.annotated | case.absent, labels > 0, frozenset())
 
 
 def _mirror_ids(ids: frozenset[int]) -> frozenset[int]:
@@ -148,7 +177,7 @@ def _coordinates(centre: np.ndarray, size: int, rng: np.random.Generator) -> Ten
     return grid + torch.from_numpy(centre.astype(np.float32))
 
 
-def _sample(array: np.ndarray, coordinates: Tensor, *, nearest: bool, outside: float) -> Tensor:
+def _sample(array: Voxels, coordinates: Tensor, *, nearest: bool, outside: float) -> Tensor:
     """Values of a volume at voxel coordinates [..., 3]; only the needed box is touched."""
     shape = torch.tensor(array.shape)
     flat = coordinates.reshape(-1, 3)

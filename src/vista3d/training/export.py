@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from vista3d.network.checkpoint import save_checkpoint
 from vista3d.network.metadata import CheckpointMeta
-from vista3d.training.prepared import Prepared
-from vista3d.training.run import Run
+from vista3d.training.data.prepared import Prepared
+from vista3d.training.recipe import PointStage
+from vista3d.training.stage_run import StageRun
 
 INTENSITY = (-963.8247715525971, 1053.678477684517)
 """HU window of the released model (facts 2.1); ours was trained with the same."""
@@ -24,53 +26,55 @@ def trained_classes(cases: list[Prepared]) -> tuple[int, ...]:
 
 
 def export(
-    run: Run,
-    cases: list[Prepared],
-    path: Path,
-    before: CheckpointMeta | None = None,
-    name: str = "mini",
-) -> None:
-    """Write the averaged weights of `run` as a model file that every verb takes.
+    run: StageRun, cases: list[Prepared], path: Path, before: CheckpointMeta | None = None
+) -> CheckpointMeta:
+    """Write the averaged weights of a stage as a model file that every verb takes.
 
     Args:
-        run: a finished (or paused) run.
+        run: a finished (or paused) stage.
         cases: its training cases; they decide the class list and the provenance.
         path: target, `.safetensors`.
-        before: what the weights that the run started from say of themselves.
-        name: model name in the metadata.
+        before: what the weights that the stage started from say of themselves.
+
+    Returns:
+        What the new file says of itself.
     """
-    config = run.config
+    stage, recipe = run.stage, run.recipe
+    clicked = isinstance(stage, PointStage)
     earlier = {} if before is None else before.provenance
-    clicked = "points" in config.parts and config.point_share > 0
-    window, points = (config.phases[-1].patch,) * 3, (config.point_patch,) * 3
-    if before is not None:
-        # A part that was not trained keeps the window that it was trained at.
-        window = window if {"encoder", "auto"} & set(config.parts) else before.window
-        points = points if clicked else before.point_window or before.window
-    datasets: dict[str, int] = {}
-    for case in cases:
-        datasets[case.case.source.folder] = datasets.get(case.case.source.folder, 0) + 1
-    stage = {
-        "parts": list(config.parts),
+    patch = (stage.patch,) * 3
+    # A branch that was not trained keeps the window that it was trained at.
+    window = patch if before is None or not clicked else before.window
+    point_window = point_context = None
+    if isinstance(stage, PointStage):
+        point_window = (stage.window,) * 3
+        point_context = patch if stage.patch > stage.window else None
+    elif before is not None:
+        point_window, point_context = before.point_window, before.point_context
+    about = {
+        "stage": stage.name,
+        "recipe": recipe.name,
+        "parts": list(stage.parts),
         "steps": run.step,
-        "phases": [[phase.patch, phase.steps] for phase in config.phases],
-        "point_patch": config.point_patch,
-        "point_share": config.point_share,
-        "seed": config.seed,
+        "patch": stage.patch,
+        "batch": stage.batch * run.fabric.world_size,
+        "seed": recipe.seed,
     }
     meta = CheckpointMeta(
-        name=name,
-        config=config.network,
-        spacing=(config.spacing,) * 3,
+        name=recipe.name,
+        config=recipe.network,
+        spacing=(recipe.spacing,) * 3,
         window=window,
-        point_window=points,
+        point_window=point_window,
+        point_context=point_context,
         intensity=INTENSITY,
         classes=trained_classes(cases),
         licence=LICENCE,
         provenance={
-            "training_cases": datasets,
-            "stages": [*earlier.get("stages", []), stage],
+            "training_cases": dict(Counter(case.case.source.name for case in cases)),
+            "stages": [*earlier.get("stages", []), about],
             "point_branch": "trained" if clicked else earlier.get("point_branch", "untrained"),
         },
     )
     save_checkpoint(path, run.average, meta, dtype="float16")
+    return meta

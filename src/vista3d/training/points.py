@@ -2,7 +2,7 @@
 
 The released training runs the whole network once per round. Only the prompt path depends on the
 clicks, so here the encoder and the decoder run once: each round's gradient stops at the image
-tokens, where they add up, and goes on through the network in one backward pass.
+tokens, where they add up, and goes on to the decoder's feature in one backward pass.
 """
 
 from __future__ import annotations
@@ -15,26 +15,24 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vista3d.network.vista3d import Vista3D
-from vista3d.training.clicks import ClickBatch, first_clicks, next_clicks
 from vista3d.training.losses import SMOOTH
 from vista3d.training.precision import mixed
+from vista3d.training.sampler import ClickBatch, first_clicks, next_clicks
 
 
 @dataclass(frozen=True)
-class PointGradient:
-    """What the rounds leave: `tokens.backward(gradient)` completes them.
+class Rounds:
+    """What rounds of clicks on one window came to.
 
     Attributes:
-        tokens: [1, M, F] image tokens with their graph.
-        gradient: the same shape, summed over the rounds.
         losses: mean loss of each round.
-        dice: mean Dice of the last round's masks.
+        dice: mean Dice of each round's masks.
+        mask: [H, W, D] bool, of the first object after the last round.
     """
 
-    tokens: Tensor
-    gradient: Tensor
     losses: list[float]
-    dice: float
+    dice: list[float]
+    mask: Tensor
 
 
 def mask_loss(logits: Tensor, masks: Tensor, balance: float = 0.0) -> Tensor:
@@ -61,43 +59,50 @@ def mask_loss(logits: Tensor, masks: Tensor, balance: float = 0.0) -> Tensor:
 
 def click_rounds(
     model: Vista3D,
-    skips: list[Tensor],
+    feature: Tensor,
     batch: ClickBatch,
     rounds: int,
     rng: np.random.Generator,
+    *,
     balance: float = 0.0,
-) -> PointGradient:
-    """Click, compare, click again; gradients of the point head are accumulated at once.
+    scale: float = 1.0,
+) -> Rounds:
+    """Click, compare, click again, and add up the gradients of all rounds.
 
     Args:
         model: the network.
-        skips: of its encoder, for one window.
-        batch: the objects.
-        rounds: clicks rounds (5 in the released training).
+        feature: [1, F, H, W, D], of its point decoder; its gradient is accumulated where it
+            requires one.
+        batch: the objects, in a window of that size.
+        rounds: of clicks (5 in the released training).
         rng: source of the clicks.
         balance: see `mask_loss`.
+        scale: what the mean loss over the rounds is multiplied with. Under `no_grad` the rounds
+            are only measured.
     """
-    device = skips[0].device
-    head = model.point_head
+    learning = torch.is_grad_enabled()
+    head, device = model.point_head, feature.device
     with mixed(device):
-        image = head.image_tokens(model.decode_point(skips))
-    leaf = replace(image, tokens=image.tokens.detach().requires_grad_())
+        image = head.image_tokens(feature)
+    leaf = replace(image, tokens=image.tokens.detach().requires_grad_(learning))
     novel = torch.where(batch.novel, model.config.last_supported + 1, 1)
     shape = batch.masks.shape
     size = (shape[1], shape[2], shape[3])
-    clicks, losses = first_clicks(batch, rng), []
+    clicks, losses, dice = first_clicks(batch, rng), list[float](), list[float]()
     for number in range(rounds):
         with mixed(device):
             tokens = head.prompt_tokens(clicks.points, clicks.labels, novel, size)
             logits = head.decode(leaf, tokens).float()
         loss = mask_loss(logits, batch.masks, balance).mean()
-        (loss / rounds).backward()  # type: ignore[no-untyped-call]
+        if learning:
+            (scale * loss / rounds).backward()  # type: ignore[no-untyped-call]
         losses.append(float(loss.detach()))
+        dice.append(_dice(logits.detach(), batch.masks))
         if number + 1 < rounds:
             clicks = next_clicks(clicks, batch, logits.detach(), rng)
-    gradient = leaf.tokens.grad
-    assert gradient is not None
-    return PointGradient(image.tokens, gradient, losses, _dice(logits.detach(), batch.masks))
+    if learning and image.tokens.requires_grad:
+        image.tokens.backward(leaf.tokens.grad)  # type: ignore[no-untyped-call]
+    return Rounds(losses, dice, logits[0, 0].detach() > 0)
 
 
 def _dice(logits: Tensor, masks: Tensor) -> float:

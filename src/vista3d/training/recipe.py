@@ -1,0 +1,312 @@
+"""The four training stages as values (paper section 3.4; published numbers: facts 3.1)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from vista3d.errors import UsageError
+from vista3d.network.config import MINI as MINI_NETWORK
+from vista3d.network.config import OFFICIAL, NetworkConfig
+from vista3d.training.sampler import PUBLISHED, BranchShares
+
+Part = Literal["encoder", "auto", "points", "classes"]
+"""What can be trained. "classes" is the class table alone, the embeddings and their MLP: the
+features it is compared with are computed without autograd, at a quarter of the cost."""
+
+Sampling = Literal["scans", "datasets", "weights"]
+"""How a patch's scan is chosen: every scan equally often; every data set equally often; or by the
+weights of the mapping file, and within a data set in proportion to the classes a scan annotates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What both kinds of stages have.
+
+    Attributes:
+        name: of its folder.
+        parts: what is trained; the rest is frozen, and what a frozen part computes before the first
+            trained one runs without autograd.
+        patch: voxels per side that the encoder sees.
+        steps: optimiser steps; 0 where `epochs` says it.
+        epochs: passes over the training scans, `PATCHES_PER_SCAN` patches each.
+        batch: patches per optimiser step and process.
+        sampling: how scans are chosen.
+        learning_rate: peak; cosine to zero over the stage.
+        warmup: steps of linear warm-up.
+        weight_decay: of AdamW.
+        betas: of AdamW.
+        clip: largest norm of the gradient; infinity: no clipping, as released.
+        validate_every: steps between validations; 0: only at the end.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+    patch: int
+    steps: int = 0
+    epochs: int = 0
+    batch: int = 1
+    sampling: Sampling = "scans"
+    learning_rate: float = 2e-5
+    warmup: int = 0
+    weight_decay: float = 1e-5
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip: float = math.inf
+    validate_every: int = 0
+
+    def length(self, scans: int, processes: int = 1) -> int:
+        """Optimiser steps with so many training scans."""
+        if self.steps:
+            return self.steps
+        return max(1, math.ceil(self.epochs * scans * PATCHES_PER_SCAN / (self.batch * processes)))
+
+    def rate(self, step: int, length: int) -> float:
+        """Share of the learning rate at a step: linear warm-up, then cosine to zero."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        share = (step - self.warmup) / max(1, length - self.warmup)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+PATCHES_PER_SCAN = 2
+"""Patches cut from a scan per epoch (facts 3.1)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoStage(Stage):
+    """Class prompts (paper stages 3 and 4).
+
+    Attributes:
+        max_present: cap on prompts of classes that occur in the patch.
+        max_absent: cap on prompts of classes that do not.
+        max_rivals: cap on prompts of classes that are known to be absent from a part of it.
+        lesions: share of the patches into which synthetic lesions are painted, with their labels.
+    """
+
+    max_present: int = 32
+    max_absent: int = 4
+    max_rivals: int = 12
+    lesions: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointStage(Stage):
+    """Clicks (paper stages 1 and 2).
+
+    Attributes:
+        window: voxels per side that the point head works in; the patch around it is context.
+        views: windows per patch; the encoder runs once for all of them.
+        targets: objects per window.
+        rounds: rounds of clicks on them, 1 to this many, the first as likely as the last.
+        balance: see `points.mask_loss`.
+        head_rate: learning rate of the point head; the other parts have `learning_rate`.
+        lead_in: steps over which balls around a click give way to objects.
+        supervoxels: whether objects are made of supervoxels, too (Alg. 2).
+        shares: which branch of the sampler makes an object how often, with supervoxels.
+    """
+
+    window: int = 128
+    views: int = 1
+    targets: int = 4
+    rounds: int = 5
+    balance: float = 0.0
+    head_rate: float = 2e-5
+    lead_in: int = 0
+    supervoxels: bool = False
+    shares: BranchShares = field(default=PUBLISHED)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network and how it is trained.
+
+    Attributes:
+        name: of the model it makes.
+        network: its sizes.
+        spacing: isotropic voxel size of the model grid, mm.
+        stages: in order; each starts from the weight average of the one before.
+        segments: supervoxels per scan.
+        ema: decay of the weight average that is validated and exported; 0: the last weights.
+        seed: of initial weights and of everything drawn.
+    """
+
+    name: str
+    network: NetworkConfig
+    spacing: float
+    stages: tuple[AutoStage | PointStage, ...]
+    segments: int = 100
+    ema: float = 0.0
+    seed: int = 0
+
+    def shortened(self, share: float) -> Recipe:
+        """The same with a share of the steps: for trials."""
+        stages = tuple(
+            replace(
+                stage,
+                steps=math.ceil(stage.steps * share),
+                epochs=math.ceil(stage.epochs * share),
+                warmup=math.ceil(stage.warmup * share),
+            )
+            for stage in self.stages
+        )
+        return replace(self, stages=stages)
+
+
+PAPER = Recipe(
+    name="paper",
+    network=OFFICIAL,
+    spacing=1.5,
+    stages=(
+        PointStage(
+            name="1-points-supervoxels",
+            parts=("encoder", "points"),
+            patch=128,
+            epochs=300,
+            supervoxels=True,
+        ),
+        # The paper says: without supervoxels, data sets balanced. The released file of this stage
+        # still loads supervoxels and does not balance (facts 8.6).
+        PointStage(
+            name="2-points",
+            parts=("encoder", "points"),
+            patch=128,
+            epochs=300,
+            sampling="datasets",
+            shares=BranchShares(regular=1.0, part=0, neighbour=0, unseen=0, random=0),
+        ),
+        AutoStage(name="3-auto", parts=("auto",), patch=128, epochs=200),
+        AutoStage(
+            name="4-auto-balanced",
+            parts=("auto",),
+            patch=128,
+            epochs=200,
+            sampling="datasets",
+            lesions=0.2,  # "synthetic data for tumours"; how much is not published
+        ),
+    ),
+)
+"""As published, from given weights: the released learning rate continues a trained checkpoint."""
+
+MINI = Recipe(
+    name="mini",
+    network=MINI_NETWORK,
+    spacing=4.0,
+    # Class prompts first: from scratch on 190 scans they teach the encoder what clicks do not (the
+    # point branch of an untrained encoder stays at Dice 0.1 for thousands of steps).
+    stages=(
+        AutoStage(
+            name="1-auto",
+            parts=("encoder", "auto"),
+            patch=64,
+            steps=4500,
+            sampling="weights",
+            learning_rate=1e-3,
+            warmup=100,
+            weight_decay=1e-2,
+            betas=(0.9, 0.99),
+            clip=1.0,
+            max_absent=5,
+            validate_every=500,
+        ),
+        AutoStage(
+            name="2-auto-wide",
+            parts=("encoder", "auto"),
+            patch=96,
+            steps=700,
+            sampling="weights",
+            learning_rate=4e-4,
+            warmup=50,
+            weight_decay=1e-2,
+            betas=(0.9, 0.99),
+            clip=1.0,
+            max_absent=5,
+            lesions=0.15,
+            validate_every=350,
+        ),
+        PointStage(
+            name="3-points-supervoxels",
+            parts=("points",),
+            patch=64,
+            window=32,
+            views=5,
+            steps=1200,
+            sampling="weights",
+            learning_rate=1e-3,
+            head_rate=2e-3,
+            warmup=50,
+            weight_decay=1e-2,
+            betas=(0.9, 0.99),
+            clip=1.0,
+            rounds=4,
+            balance=0.5,
+            lead_in=150,
+            supervoxels=True,
+            shares=BranchShares(
+                regular=0.36, part=0.08, neighbour=0.06, unseen=0.1, random=0.06,
+                unnamed=0.14, cut=0.04, union=0.04, alike=0.06, lesion=0.06,
+            ),
+            validate_every=300,
+        ),
+        PointStage(
+            name="4-points",
+            parts=("points",),
+            patch=64,
+            window=32,
+            views=5,
+            steps=400,
+            sampling="weights",
+            learning_rate=3e-4,
+            head_rate=1e-3,
+            warmup=20,
+            weight_decay=1e-2,
+            betas=(0.9, 0.99),
+            clip=1.0,
+            rounds=6,
+            balance=0.5,
+            shares=BranchShares(
+                regular=0.45, part=0, neighbour=0, unseen=0, random=0,
+                unnamed=0.25, cut=0.06, union=0.06, alike=0.09, lesion=0.09,
+            ),
+            validate_every=200,
+        ),
+    ),
+    ema=0.998,
+)  # fmt: skip
+"""For the corpus of this project, from scratch on 2 cores."""
+
+MINI_CLASSES = replace(
+    MINI,
+    stages=(
+        AutoStage(
+            name="classes",
+            parts=("classes",),
+            patch=64,
+            steps=200,
+            sampling="weights",
+            learning_rate=1e-3,
+            warmup=10,
+            weight_decay=0.0,
+            clip=1.0,
+            max_absent=40,
+            max_rivals=60,
+            validate_every=100,
+        ),
+    ),
+)
+"""The class table of a trained `mini` against many more absent classes per patch, all else frozen:
+what keeps trunk classes out of a head when everything is prompted."""
+
+RECIPES = {"paper": PAPER, "mini": MINI, "mini-classes": MINI_CLASSES}
+
+
+def recipe(name: str) -> Recipe:
+    """A recipe by name.
+
+    Raises:
+        UsageError: there is no such recipe.
+    """
+    if name not in RECIPES:
+        msg = f"unknown recipe {name!r}: one of {', '.join(RECIPES)}"
+        raise UsageError(msg)
+    return RECIPES[name]

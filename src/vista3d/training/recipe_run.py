@@ -1,0 +1,129 @@
+"""A whole recipe: its stages one after the other, each from the weights of the one before.
+
+RUN/<stage>/state.pt      network, weight average, optimiser, step
+            log.csv       step, name, value
+            validation_*.png
+            model.safetensors   once the stage is done
+RUN/model.safetensors     of the last stage that began
+RUN/recipe.json
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+from lightning_fabric.loggers.tensorboard import TensorBoardLogger
+from torch import Tensor
+
+from vista3d.errors import UsageError
+from vista3d.inference.runtimes import has_native_bf16
+from vista3d.network.metadata import CheckpointMeta
+from vista3d.training.data.case import Case
+from vista3d.training.data.prepared import Prepared
+from vista3d.training.examples import prepare_all
+from vista3d.training.export import export
+from vista3d.training.initial import adopt_decoder
+from vista3d.training.recipe import PointStage, Recipe
+from vista3d.training.stage_run import StageRun
+
+log = logging.getLogger(__name__)
+
+
+def make_fabric(device: str, processes: int, output: Path) -> Fabric:
+    """Launched: in each of its processes, with TensorBoard logs in `output`.
+
+    Args:
+        device: "cpu", "cuda" or "auto".
+        processes: on this machine; torchrun's own settings win for several machines.
+        output: run folder.
+    """
+    fabric = Fabric(
+        accelerator=device,
+        devices=processes,
+        strategy="ddp" if processes > 1 else "auto",
+        precision="bf16-mixed" if device == "cuda" or has_native_bf16() else "32-true",
+        loggers=TensorBoardLogger(output, name="tensorboard", version=""),
+    )
+    fabric.launch()
+    return fabric
+
+
+def run_recipe(
+    recipe: Recipe,
+    cases: list[Case],
+    held_out: list[Case],
+    output: Path,
+    fabric: Fabric,
+    *,
+    cache: Path | None = None,
+    initial: tuple[Mapping[str, Tensor], CheckpointMeta] | None = None,
+    until: float | None = None,
+) -> bool:
+    """Train, or go on training.
+
+    Args:
+        recipe: what.
+        cases: to train on.
+        held_out: to validate on.
+        output: run folder.
+        fabric: see `make_fabric`.
+        cache: of prepared volumes; None: in the run folder.
+        initial: weights to start from, and what they say of themselves.
+        until: wall-clock time to stop at (seconds since the epoch).
+
+    Returns:
+        Whether all stages are done.
+
+    Raises:
+        UsageError: the folder holds a run of another recipe.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    _same_recipe(recipe, output, fabric)
+    weights, before = (None, None) if initial is None else initial
+    for number, stage in enumerate(recipe.stages):
+        points = isinstance(stage, PointStage)
+        if points and weights is not None and _unclicked(before):
+            weights = adopt_decoder(weights)
+        segments = recipe.segments if isinstance(stage, PointStage) and stage.supervoxels else None
+        prepared = _prepared(cases, held_out, cache or output / "prepared", recipe, segments)
+        length = stage.length(len(prepared[0]), fabric.world_size)
+        folder = output / stage.name
+        run = StageRun(recipe, number, folder, fabric, length, weights)
+        run.fit(*prepared, until=until)
+        if fabric.is_global_zero:
+            before = export(run, prepared[0], output / "model.safetensors", before)
+        if not run.done:
+            return False
+        weights = run.average
+        before = fabric.broadcast(before)
+    return True
+
+
+def _prepared(
+    cases: list[Case], held_out: list[Case], cache: Path, recipe: Recipe, segments: int | None
+) -> tuple[list[Prepared], list[Prepared]]:
+    return (
+        prepare_all(cases, cache, recipe.spacing, segments),
+        prepare_all(held_out, cache, recipe.spacing),
+    )
+
+
+def _unclicked(before: CheckpointMeta | None) -> bool:
+    return before is not None and before.provenance.get("point_branch") == "untrained"
+
+
+def _same_recipe(recipe: Recipe, output: Path, fabric: Fabric) -> None:
+    path = output / "recipe.json"
+    content: dict[str, Any] = json.loads(json.dumps(asdict(recipe), default=str))
+    if path.is_file() and json.loads(path.read_text()) != content:
+        msg = f"{output} holds a run of other settings ({path.name}): choose another folder"
+        raise UsageError(msg)
+    if fabric.is_global_zero:
+        path.write_text(json.dumps(content, indent=1))
+    fabric.barrier()

@@ -1,0 +1,113 @@
+"""`vista3d train` on real files: all four stages, resumed, and the model that comes out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+import vista3d
+from tests.training.recipes import AUTO, POINTS, TINY
+from vista3d.cli.main import main
+from vista3d.training import recipe as recipes
+
+MAPPING = {"datasets": {"Dataset001_Made": {"labels": {"organ": "liver", "other": "spleen"}}}}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Four scans of 40 x 40 x 40 voxels of 4 mm in nnU-Net raw layout."""
+    folder = tmp_path / "data" / "Dataset001_Made"
+    (folder / "imagesTr").mkdir(parents=True)
+    (folder / "labelsTr").mkdir()
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    for number in range(8):
+        rng = np.random.default_rng(number)
+        labels = np.zeros((40, 40, 40), np.uint8)
+        labels[6:20, 10:28, 12:28] = 1
+        labels[24:34, 10:28, 12:28] = 2
+        hu = np.full(labels.shape, -80.0) + 10 * rng.standard_normal(labels.shape)
+        hu[labels == 1] += 140
+        hu[labels == 2] += 200
+        hu[:2] = hu[-2:] = -1000
+        image = nib.Nifti1Image(hu.astype(np.int16), affine)
+        nib.save(image, folder / "imagesTr" / f"case{number}_0000.nii.gz")
+        nib.save(nib.Nifti1Image(labels, affine), folder / "labelsTr" / f"case{number}.nii.gz")
+    about = {
+        "channel_names": {"0": "CT"},
+        "labels": {"background": 0, "organ": 1, "other": 2},
+        "numTraining": 8,
+        "file_ending": ".nii.gz",
+    }
+    (folder / "dataset.json").write_text(json.dumps(about))
+    (tmp_path / "mapping.json").write_text(json.dumps(MAPPING))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The four stages of the mini recipe, at sizes for a test."""
+    stages = (
+        replace(AUTO, name="1", steps=3, lesions=0.5),
+        replace(AUTO, name="2", steps=2, sampling="datasets"),
+        replace(POINTS, name="3", steps=2, supervoxels=True, lead_in=1),
+        replace(POINTS, name="4", steps=2),
+    )
+    made = recipes.Recipe("mini", TINY, 4.0, stages, segments=20, ema=0.9)
+    monkeypatch.setitem(recipes.RECIPES, "mini", made)
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(["train", *arguments])
+    return int(stop.value.code or 0)
+
+
+def test_four_stages_make_a_model(
+    data: Path, tiny: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "run"
+    arguments = ("--data", str(data), "--mapping", str(tmp_path / "mapping.json"), "-o", str(out))
+    assert run(*arguments, "--device", "cpu") == 0
+    assert "done" in capsys.readouterr().out
+    for stage in "1234":
+        assert (out / stage / "log.csv").is_file()
+    model = vista3d.load(out / "model.safetensors", runtime="torch", precision="fp32")
+    assert {1, 3} <= set(model.meta.classes)
+    assert [s["stage"] for s in model.meta.provenance["stages"]] == list("1234")
+    assert model.meta.point_context == (48, 48, 48)
+    scan = data / "Dataset001_Made" / "imagesTr" / "case0_0000.nii.gz"
+    assert model.segment(scan, ["liver"]).labels.shape == (40, 40, 40)
+    session = model.session(scan)
+    session.click((12, 18, 20), space="voxel")
+    # Again: nothing is left to do, and nothing changes.
+    before = (out / "model.safetensors").read_bytes()
+    assert run(*arguments, "--device", "cpu") == 0
+    assert (out / "model.safetensors").read_bytes() == before
+    # Another seed is another run.
+    assert run(*arguments, "--device", "cpu", "--seed", "5") == 2
+    assert "other settings" in capsys.readouterr().err
+
+
+def test_the_stages_are_shown(data: Path, capsys: pytest.CaptureFixture[str]):
+    assert run("--data", str(data), "--recipe", "paper", "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert "4-auto-balanced" in shown
+    assert "2e-05" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--recipe", "maxi", "-o", "x"), "unknown recipe"),
+        (("--share", "2", "-o", "x"), "--share"),
+        ((), "-o RUN is missing"),
+    ],
+)
+def test_wrong_arguments(data: Path, arguments, message, capsys: pytest.CaptureFixture[str]):
+    assert run("--data", str(data), *arguments) == 2
+    assert message in capsys.readouterr().err
