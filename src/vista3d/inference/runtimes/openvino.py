@@ -6,6 +6,7 @@ network: 4.5 beside 18.8 CPU seconds), and closer to fp32: its norms keep fp32 s
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 import os
@@ -61,7 +62,7 @@ class OpenVINORuntime:
         from openvino.preprocess import PrePostProcessor
 
         self.precision = precision
-        core = ov.Core()
+        core = _core()
         file = _converted(network, weights, half=precision != "fp32")
         model = core.read_model(file)
         model.reshape([1, 1, *window])
@@ -90,6 +91,18 @@ class OpenVINORuntime:
     def features(self, window: np.ndarray) -> np.ndarray:
         """[H, W, D] float32 in [0, 1] -> G [F, H, W, D] float32."""
         return self.tensor(window).float().clone().numpy()
+
+
+@functools.cache
+def _core() -> Any:
+    """OpenVINO, once per process, and never unloaded.
+
+    Its CPU plugin gives the thread that loads it a signal stack. Where the last core goes in
+    another thread, the stack is unmapped but stays installed: the next Ctrl-C ends in a crash.
+    """
+    import openvino as ov
+
+    return ov.Core()
 
 
 class _AutoPath(nn.Module):
