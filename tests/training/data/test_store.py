@@ -282,3 +282,8 @@ def test_index_says_what_an_entry_is(cases: list[Case], tmp_path: Path):
     store.get(cases[2], 4.0)
     index = json.loads((store.folder / store.key(cases[2], 4.0) / "index.json").read_text())
     assert (index["dataset"], index["case"], index["spacing"]) == ("Dataset001_Made", "p2", 4.0)
+
+
+def test_a_case_without_any_label_has_no_locations():
+    """A scan of which only novel structures are drawn: held out, never trained on."""
+    assert class_locations(np.zeros((4, 5, 6), np.int16)) == {}

@@ -174,7 +174,8 @@ def class_locations(labels: np.ndarray) -> dict[int, np.ndarray]:
     found, starts = np.unique(ids, return_index=True)
     rng = np.random.default_rng(0)
     samples = {}
-    for class_id, group in zip(found, np.split(voxels, starts[1:]), strict=True):
+    groups = np.split(voxels, starts)[1:]  # nothing before the first class
+    for class_id, group in zip(found, groups, strict=True):
         keep = rng.permutation(len(group))[:LOCATIONS_PER_CLASS]
         samples[int(class_id)] = group[keep]
     return samples
