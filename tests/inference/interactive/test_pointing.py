@@ -204,12 +204,25 @@ def test_a_negative_click_on_an_automatic_result_is_told_where_the_object_is():
     painter = Painter()
     engine(painter).mask(prompt(((43, 37, 33), False), base=Mask.of(base)))
     (sent,) = painter.prompts
-    assert sorted(sent.labels.tolist()) == [0, 1]
-    anchor = sent.points[sent.labels.tolist().index(1)]
-    negative = sent.points[sent.labels.tolist().index(0)]
-    where = anchor - negative + (43, 37, 33)
-    assert base[tuple(np.round(where).astype(int))]
-    assert np.linalg.norm(where - (36.5, 30.5, 26.5)) < 4
+    assert sent.labels.tolist() == [1, 1, 0]
+    first, second, negative = sent.points
+    places = [point - negative + (43, 37, 33) for point in (first, second)]
+    assert all(base[tuple(np.round(place).astype(int))] for place in places)
+    assert np.linalg.norm(places[0] - (36.5, 30.5, 26.5)) < 4
+    # Apart from each other and from the click, in at least one direction.
+    assert np.abs(first - second).max() > 3
+    assert min(np.abs(point - negative).max() for point in (first, second)) > 3
+
+
+def test_a_positive_click_on_an_automatic_result_does_not_replace_it():
+    """The network hears of the mask as well as of the click; an object of clicks alone has none."""
+    base = np.zeros((80, 60, 50), bool)
+    base[30:44, 24:38, 20:34] = True
+    corrected, fresh = Painter(), Painter()
+    engine(corrected).mask(prompt(((46, 30, 26), True), base=Mask.of(base)))
+    engine(fresh).mask(prompt(((46, 30, 26), True), base=Mask.empty((80, 60, 50))))
+    assert corrected.prompts[0].labels.tolist() == [1, 1, 1]
+    assert fresh.prompts[0].labels.tolist() == [1]
 
 
 def test_nothing_is_said_beyond_the_windows():

@@ -2,8 +2,9 @@
 
 Window tokens are kept, so a click in a known window runs the prompt path alone. Where an object is
 cut by the face of its window, neighbouring windows follow it. Every click of the object counts in
-every window that contains it. A window without a positive click is told where the object is by an
-anchor: the deepest voxel of what is already known of the object there.
+every window that contains it. Anchors tell the network what no click says: a window without a
+positive click, where the object is; an object that had a mask before its clicks, that this mask is
+meant and not only what was clicked.
 """
 
 from __future__ import annotations
@@ -45,6 +46,12 @@ CACHE_BYTES = 2**30
 MOST_EXTRA = 10
 """Windows that may follow an object beyond those of its clicks: 10 of 192 mm reach the whole
 length of an aorta."""
+
+ANCHORS = 2
+"""Positive points inside a mask that clicks correct, beside the clicks. Without them, a click on an
+error is all the network hears, and Alg. 1 replaces half of an organ by what it makes of that: Dice
+of automatic results of `mini` after 0, 1, 2, 3 and 5 clicks (13 organs of 3 held-out patients)
+0.64 0.58 0.47 0.54 0.66 without and 0.64 0.66 0.65 0.60 0.67 with two."""
 
 Position = tuple[float, float, float]
 
@@ -168,24 +175,42 @@ class PointEngine:
         here = [click for click in clicks if holds(start, self._window, click[0])]
         points = [np.subtract(point, start) for point, _ in here]
         positive = [side for _, side in here]
+        wanted = ANCHORS if prompt.base else int(not any(positive))
+        negative = [point for point, side in zip(points, positive, strict=True) if not side]
+        anchors = self._anchors(start, wanted, negative, prompt.base, canvas)
+        points, positive = [*anchors, *points], [True] * len(anchors) + positive
         if not any(positive):
-            anchor = self._anchor(start, points, prompt.base, canvas)
-            if anchor is None:
-                return None
-            points, positive = [anchor, *points], [True, *positive]
+            return None
         special = prompt.class_id is not None and anatomy.by_id(prompt.class_id).special
         labels = np.array(positive, np.int64) + 2 * special
         request = WindowPrompt(np.array(points, np.float32), labels, prompt.novel)
         return np.asarray(self._runtime.logits(self._tokens(start), request).cpu().numpy())
 
+    def _anchors(
+        self,
+        start: Triple,
+        wanted: int,
+        negative: list[np.ndarray],
+        base: Mask | None,
+        canvas: Canvas,
+    ) -> list[np.ndarray]:
+        """Up to `wanted` voxels of what is known of the object, away from each other."""
+        found: list[np.ndarray] = []
+        for _ in range(wanted):
+            anchor = self._anchor(start, [*negative, *found], base, canvas)
+            if anchor is None:
+                break
+            found.append(anchor)
+        return found
+
     def _anchor(
-        self, start: Triple, negative: list[np.ndarray], base: Mask | None, canvas: Canvas
+        self, start: Triple, avoid: list[np.ndarray], base: Mask | None, canvas: Canvas
     ) -> np.ndarray | None:
-        """The deepest voxel of what is known of the object in a window, away from negatives."""
+        """The deepest voxel of what is known of the object in a window, 3 voxels from others."""
         region = canvas.window(canvas.logits > 0, start)
         if base is not None:
             region |= self._base(start, base)
-        for point in negative:
+        for point in avoid:
             low = np.clip(np.round(point).astype(int) - 3, 0, None)
             region[tuple(slice(int(a), int(a) + 7) for a in low)] = False
         found = np.argwhere(region)
