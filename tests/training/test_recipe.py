@@ -53,5 +53,5 @@ def test_a_trial_keeps_every_stage():
 
 
 def test_unknown_recipe():
-    with pytest.raises(UsageError, match="paper, mini, mini-classes"):
+    with pytest.raises(UsageError, match="paper, mini"):
         recipe("maxi")

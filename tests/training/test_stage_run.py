@@ -69,13 +69,8 @@ def test_clicks_are_learned(torso: Prepared, tmp_path: Path):
             "image_encoder.up_layers.0.upsample.deconv.weight",
             ("image_encoder.encoder.", "class_head.", "image_encoder.up_layers_auto."),
         ),
-        (
-            replace(AUTO, parts=("classes",)),
-            "class_head.class_embeddings.weight",
-            ("image_encoder.", "class_head.image_post_mapping.", "point_head."),
-        ),
     ],
-    ids=["auto", "points", "classes"],
+    ids=["auto", "points"],
 )
 def test_frozen_parts_stay(stage, moves, stays, torso: Prepared, tmp_path: Path):
     run = start(stage, tmp_path)

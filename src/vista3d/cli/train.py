@@ -22,7 +22,7 @@ def train(
         typer.Option("-o", "--output", help="Run folder; an existing run is resumed."),
     ] = None,
     recipe: Annotated[
-        str, typer.Option("--recipe", help="mini, paper, mini-classes: see docs/training.md.")
+        str, typer.Option("--recipe", help="mini or paper: see docs/training.md.")
     ] = "mini",
     mapping: Annotated[
         Path | None, typer.Option("--mapping", help="Mapping file. Default: the shipped one.")

@@ -24,7 +24,6 @@ PARTS: dict[Part, tuple[str, ...]] = {
     "encoder": ("image_encoder.encoder.",),
     "auto": ("image_encoder.up_layers_auto.", "class_head."),
     "points": ("image_encoder.up_layers.", "point_head."),
-    "classes": ("class_head.class_embeddings.", "class_head.mlp."),
 }
 """What a part is called in the network."""
 

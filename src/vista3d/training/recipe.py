@@ -11,10 +11,7 @@ from vista3d.network.config import MINI as MINI_NETWORK
 from vista3d.network.config import OFFICIAL, NetworkConfig
 from vista3d.training.sampler import PUBLISHED, BranchShares
 
-Part = Literal["encoder", "auto", "points", "classes"]
-"""What can be trained. "classes" is the class table alone, the embeddings and their MLP: the
-features it is compared with are computed without autograd, at a quarter of the cost."""
-
+Part = Literal["encoder", "auto", "points"]
 Sampling = Literal["scans", "datasets", "weights"]
 """How a patch's scan is chosen: every scan equally often; every data set equally often; or by the
 weights of the mapping file, and within a data set in proportion to the classes a scan annotates."""
@@ -122,7 +119,7 @@ class Recipe:
     """A network and how it is trained.
 
     Attributes:
-        name: of the model it makes.
+        name: of the recipe and of the model it makes.
         network: its sizes.
         spacing: isotropic voxel size of the model grid, mm.
         stages: in order; each starts from the weight average of the one before.
@@ -275,29 +272,7 @@ MINI = Recipe(
 )  # fmt: skip
 """For the corpus of this project, from scratch on 2 cores."""
 
-MINI_CLASSES = replace(
-    MINI,
-    stages=(
-        AutoStage(
-            name="classes",
-            parts=("classes",),
-            patch=64,
-            steps=200,
-            sampling="weights",
-            learning_rate=1e-3,
-            warmup=10,
-            weight_decay=0.0,
-            clip=1.0,
-            max_absent=40,
-            max_rivals=60,
-            validate_every=100,
-        ),
-    ),
-)
-"""The class table of a trained `mini` against many more absent classes per patch, all else frozen:
-what keeps trunk classes out of a head when everything is prompted."""
-
-RECIPES = {"paper": PAPER, "mini": MINI, "mini-classes": MINI_CLASSES}
+RECIPES = {recipe.name: recipe for recipe in (PAPER, MINI)}
 
 
 def recipe(name: str) -> Recipe:
