@@ -12,6 +12,8 @@ from vista3d.network.config import NetworkConfig
 from vista3d.network.vista3d import Vista3D
 
 tiny = NetworkConfig(widths=(4, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1), features=8, heads=2, mlp_dim=8)
+# Where the tests run in the background, children ignore SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 held = [OpenVINORuntime(Vista3D(tiny).eval(), (32, 32, 32), "fp32")]
 
 def forget():
