@@ -22,6 +22,8 @@ from benchmarks.machine import describe, peak_gib
 from vista3d.inference.interactive.clicks import Click
 from vista3d.inference.interactive.pointer import Prompt
 from vista3d.inference.interactive.pointing import PointEngine
+from vista3d.inference.runtimes import has_native_bf16
+from vista3d.inference.runtimes.openvino import CompiledPath
 from vista3d.inference.runtimes.points import PointRuntime
 from vista3d.network.config import OFFICIAL
 from vista3d.network.metadata import CheckpointMeta
@@ -60,13 +62,29 @@ def monai_clicks(
     return click
 
 
+def point_branch(network: Vista3D, runtime: str, precision: Any) -> PointRuntime:
+    """The point branch by PyTorch, or its encoder and decoder by OpenVINO (converted before)."""
+    features = None
+    if runtime == "openvino":
+        features = CompiledPath("points", network, WINDOW, precision)
+    return PointRuntime(network, "cpu", precision, features)
+
+
 def main(arguments: list[str]) -> None:
     """Print one table."""
     parser = argparse.ArgumentParser("python -m benchmarks clicks", description=__doc__)
     case = "../shared/data/Dataset103_TorsoPseudo/imagesTr/lidc_0001_0000.nii.gz"
     parser.add_argument("--case", type=Path, default=Path(case))
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--precisions", default="fp32,bf16")
+    parser.add_argument(
+        "--contenders",
+        default=",".join(
+            f"{kind}-{precision}"
+            for precision in (("fp32", "bf16") if has_native_bf16() else ("fp32",))
+            for kind in ("openvino", "torch")
+        ),
+        help="RUNTIME-PRECISION,...",
+    )
     options = parser.parse_args(arguments)
     # Both work on the same 1.5 mm RAS grid: reading and resampling are not clicks.
     hu, grid = prepare(read(options.case), SPACING, crop="body")
@@ -78,8 +96,8 @@ def main(arguments: list[str]) -> None:
     network = Vista3D(OFFICIAL).eval()
     network.load_state_dict(state)
     monai = monai_clicks(hu, state)
-    precisions = options.precisions.split(",")
-    runtimes = {p: PointRuntime(network, "cpu", p) for p in precisions}
+    contenders = options.contenders.split(",")
+    runtimes = {name: point_branch(network, *name.split("-")) for name in contenders}
     seconds: dict[str, list[float]] = {}
     answers: dict[str, np.ndarray] = {}
 
@@ -105,12 +123,12 @@ def main(arguments: list[str]) -> None:
     print(describe())
     for kind in ("first", "later"):
         reference = statistics.median(seconds[f"monai {kind}"])
-        for name in ("monai", *precisions):
+        for name in ("monai", *contenders):
             value = statistics.median(seconds[f"{name} {kind}"])
-            print(f"{kind} click {name:6} {value:8.2f} s {reference / value:6.1f}x")
+            print(f"{kind} click {name:13} {value:8.2f} s {reference / value:6.1f}x")
     truth = answers["monai"] > 0
     seen = ~np.isnan(answers["monai"])
-    for name in precisions:
+    for name in contenders:
         mask = answers[name]
         where = tuple(slice(int(a.min()), int(a.max()) + 1) for a in np.nonzero(seen))
         print(f"{name}: mask agrees with MONAI's on {(mask == truth[where]).mean():.5f} of voxels")

@@ -256,6 +256,32 @@ def test_openvino_agrees_with_torch(model: Model, tmp_path: Path, monkeypatch):
     assert np.linalg.norm(rough - expected) < 0.1 * np.linalg.norm(expected)
 
 
+def test_clicks_by_openvino_agree_with_torch(model: Model, tmp_path: Path, monkeypatch):
+    """Only the encoder and the decoder are converted; the context is wider than the window."""
+    pytest.importorskip("openvino", reason="extra cpu is not installed")
+    from vista3d.inference.runtimes import point_runtime
+    from vista3d.inference.runtimes.openvino import OpenVINORuntime
+    from vista3d.inference.runtimes.points import PointRuntime, WindowPrompt
+
+    monkeypatch.setenv("VISTA3D_HOME", str(tmp_path))
+    size = (48, 32, 32)
+    context = np.random.default_rng(0).random(size, np.float32)
+    inner = (slice(8, 40), slice(0, 32), slice(0, 32))
+    clicks = WindowPrompt(np.array([[16.0, 5, 9], [3, 20, 8]]), np.array([1, 0]), novel=False)
+    automatic = OpenVINORuntime(model.network, size, "fp32")
+    answers = []
+    for runtime in (
+        point_runtime(model.network, size, automatic),
+        PointRuntime(model.network, "cpu", "fp32"),
+    ):
+        first = runtime.tokens(context, inner)
+        runtime.tokens(np.zeros_like(context), inner)  # must not write into what was handed out
+        answers.append(runtime.logits(first, clicks))
+    found, expected = answers
+    assert found.shape == (32, 32, 32)
+    assert (found - expected).abs().max() < 5e-3 * expected.abs().max()
+
+
 def test_conversion_is_named_by_the_weights_file(model: Model, tmp_path: Path, monkeypatch):
     pytest.importorskip("openvino", reason="extra cpu is not installed")
     from vista3d.inference import load

@@ -19,7 +19,7 @@ from vista3d.inference.interactive.scene import Overlap
 from vista3d.inference.interactive.session import Automatic, InteractiveSession
 from vista3d.inference.labelling import Output
 from vista3d.inference.presets import preset as preset_by_name
-from vista3d.inference.runtimes import choose_runtime
+from vista3d.inference.runtimes import choose_runtime, point_runtime
 from vista3d.inference.runtimes.points import PointRuntime
 from vista3d.inference.watch import Progress, Watch
 from vista3d.network.checkpoint import load_checkpoint
@@ -140,7 +140,9 @@ class Model(Engine):
     @functools.cached_property
     def _points(self) -> PointRuntime:
         """The point branch on the model's device: one copy for all sessions."""
-        return PointRuntime(self.network, self.runtime.device, self.runtime.precision)
+        meta = self.meta
+        window = meta.point_context or meta.point_window or meta.window
+        return point_runtime(self.network, window, self.runtime)
 
     def _check_clicks(self) -> None:
         if self.meta.provenance.get("point_branch") == "untrained":

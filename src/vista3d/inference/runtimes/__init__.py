@@ -5,14 +5,25 @@ from __future__ import annotations
 import importlib.util
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vista3d.errors import UsageError
 from vista3d.inference.runtimes.base import Precision, Runtime
 from vista3d.network.vista3d import Vista3D
 
+if TYPE_CHECKING:
+    from vista3d.inference.runtimes.points import PointRuntime
+
 log = logging.getLogger(__name__)
 
-__all__ = ["Precision", "Runtime", "choose_device", "choose_runtime", "has_native_bf16"]
+__all__ = [
+    "Precision",
+    "Runtime",
+    "choose_device",
+    "choose_runtime",
+    "has_native_bf16",
+    "point_runtime",
+]
 
 
 def choose_device(wanted: str) -> str:
@@ -44,6 +55,24 @@ def has_native_bf16() -> bool:
         return False
     flags = info.read_text(errors="replace")
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def point_runtime(network: Vista3D, window: tuple[int, int, int], runtime: Runtime) -> PointRuntime:
+    """The point branch on the device, in the precision and by the engine of a runtime.
+
+    Args:
+        network: eval mode.
+        window: voxels that the encoder sees.
+        runtime: of the automatic branch.
+    """
+    from vista3d.inference.runtimes.points import PointRuntime
+
+    features = None
+    if runtime.name == "openvino":
+        from vista3d.inference.runtimes.openvino import CompiledPath
+
+        features = CompiledPath("points", network, window, runtime.precision)
+    return PointRuntime(network, runtime.device, runtime.precision, features)
 
 
 def choose_runtime(

@@ -14,7 +14,7 @@ import secrets
 import shutil
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -29,30 +29,32 @@ log = logging.getLogger(__name__)
 _RECIPE = "2"
 """Changes whenever the same network is converted differently, so that old copies are not used."""
 
+PathName = Literal["auto", "points"]
+"""To the class head's feature, or to the point decoder's."""
+
 _TRACE = 32
 """Side of the window the network is converted at, then reshaped: 96^3 took 67 s to convert."""
 
 
-class OpenVINORuntime:
-    """A converted copy of the auto path, cached on disk by the hash of its weights.
-
-    Args:
-        network: the converted copy is made of it, where there is none yet.
-        window: voxels of a window; conversion does not depend on it.
-        precision: "fp32", "bf16", "fp16".
-        weights: file that the network was loaded from, unchanged; None hashes the network.
+class CompiledPath:
+    """A path of the network from a window to a feature, compiled for one size of window.
 
     In half precision the weights are stored as fp16, finer than the bf16 they are computed in, and
     the features come out as they were computed: 1.1 GB less for the official network. What stays
     of it is OpenVINO's own arrangement of the weights (0.4 GB) and its scratch memory (1.0 GB for
     a window of 128^3: five full-resolution tensors).
-    """
 
-    name = "openvino"
-    device = "cpu"
+    Args:
+        path: which way through the network.
+        network: the converted copy is made of it, where there is none yet.
+        window: voxels of a window; conversion does not depend on it.
+        precision: "fp32", "bf16", "fp16".
+        weights: file that the network was loaded from, unchanged; None hashes the network.
+    """
 
     def __init__(
         self,
+        path: PathName,
         network: Vista3D,
         window: tuple[int, int, int],
         precision: Precision,
@@ -61,9 +63,8 @@ class OpenVINORuntime:
         import openvino as ov
         from openvino.preprocess import PrePostProcessor
 
-        self.precision = precision
         core = _core()
-        file = _converted(network, weights, half=precision != "fp32")
+        file = _converted(path, network, weights, half=precision != "fp32")
         model = core.read_model(file)
         model.reshape([1, 1, *window])
         self._dtype = DTYPES[precision]
@@ -79,14 +80,35 @@ class OpenVINORuntime:
         release_file(file.with_suffix(".bin"))
         trim_heap()
 
-    def tensor(self, window: np.ndarray) -> Tensor:
-        """[H, W, D] float32 in [0, 1] -> G [F, H, W, D], in memory that the next call reuses."""
+    def __call__(self, window: np.ndarray) -> Tensor:
+        """[H, W, D] float32 in [0, 1] -> [F, H, W, D], in memory that the next call reuses."""
         x = np.ascontiguousarray(window, np.float32)[None, None]
         # `infer` would hand back a copy of the output: 0.2 GB of a 128^3 window.
         self._request.infer({0: x}, share_inputs=True, share_outputs=True)
         out = self._request.get_output_tensor(0)
         # numpy has no bf16: OpenVINO shows its bits as float16, torch takes them for what they are.
         return torch.from_numpy(out.data).view(self._dtype)[0]
+
+
+class OpenVINORuntime:
+    """The automatic branch: see `CompiledPath`, whose arguments it takes."""
+
+    name = "openvino"
+    device = "cpu"
+
+    def __init__(
+        self,
+        network: Vista3D,
+        window: tuple[int, int, int],
+        precision: Precision,
+        weights: Path | None = None,
+    ) -> None:
+        self.precision = precision
+        self._path = CompiledPath("auto", network, window, precision, weights)
+
+    def tensor(self, window: np.ndarray) -> Tensor:
+        """[H, W, D] float32 in [0, 1] -> G [F, H, W, D], in memory that the next call reuses."""
+        return self._path(window)
 
     def features(self, window: np.ndarray) -> np.ndarray:
         """[H, W, D] float32 in [0, 1] -> G [F, H, W, D] float32."""
@@ -114,6 +136,19 @@ class _AutoPath(nn.Module):
         return self.network.auto_features(x)
 
 
+class _PointPath(_AutoPath):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network.point_features(x)
+
+
+_PATHS: dict[PathName, type[_AutoPath]] = {"auto": _AutoPath, "points": _PointPath}
+_UNUSED: dict[PathName, tuple[str, ...]] = {
+    "auto": ("point_head.", "image_encoder.up_layers."),
+    "points": ("point_head.", "class_head.", "image_encoder.up_layers_auto."),
+}
+"""What a path does not depend on."""
+
+
 def cache_folder() -> Path:
     """Where converted networks are kept: VISTA3D_HOME/openvino or the platform's cache."""
     if home := os.environ.get("VISTA3D_HOME"):
@@ -123,7 +158,7 @@ def cache_folder() -> Path:
     return user_cache_path("vista3d") / "openvino"
 
 
-def _fingerprint(network: Vista3D, weights: Path | None) -> str:
+def _fingerprint(path: PathName, network: Vista3D, weights: Path | None) -> str:
     """Hash of version and weights; 0.1 s per 100 MB.
 
     A file is hashed rather than the tensors that were mapped from it: those of the official
@@ -138,18 +173,19 @@ def _fingerprint(network: Vista3D, weights: Path | None) -> str:
                 digest.update(part)
         return digest.hexdigest()[:20]
     for name, value in network.state_dict().items():
-        if not name.startswith(("point_head.", "image_encoder.up_layers.")):
+        if not name.startswith(_UNUSED[path]):
             digest.update(name.encode())
             digest.update(value.detach().cpu().contiguous().numpy())
     return digest.hexdigest()[:20]
 
 
-def _converted(network: Vista3D, weights: Path | None, half: bool) -> Path:
+def _converted(path: PathName, network: Vista3D, weights: Path | None, half: bool) -> Path:
     """The converted model's file; converted on first use, into place by one rename."""
     import openvino as ov
 
-    place = cache_folder() / f"{_fingerprint(network, weights)}-{'fp16' if half else 'fp32'}"
-    file = place / "auto.xml"
+    stored = "fp16" if half else "fp32"
+    place = cache_folder() / f"{_fingerprint(path, network, weights)}-{path}-{stored}"
+    file = place / "network.xml"
     if file.is_file():
         return file
     log.info("converting the network for OpenVINO, once: %s", place)
@@ -161,12 +197,12 @@ def _converted(network: Vista3D, weights: Path | None, half: bool) -> Path:
             # The tracer warns about every size check; the sizes are then made dynamic.
             warnings.simplefilter("ignore")
             model = ov.convert_model(
-                _AutoPath(network.cpu()),
+                _PATHS[path](network.cpu()),
                 example_input=example,
                 input=[("x", [1, 1, -1, -1, -1])],
             )
         _widen_pointwise(model)
-        ov.save_model(model, partial / "auto.xml", compress_to_fp16=half)
+        ov.save_model(model, partial / "network.xml", compress_to_fp16=half)
         if not file.is_file():
             partial.rename(place)
     finally:

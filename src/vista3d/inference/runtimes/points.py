@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,9 +37,24 @@ class WindowPrompt:
 
 
 class PointRuntime:
-    """PyTorch on CPU, CUDA or MPS; half precision on a CPU casts a copy of the weights once."""
+    """PyTorch on CPU, CUDA or MPS; half precision on a CPU casts a copy of the weights once.
 
-    def __init__(self, network: Vista3D, device: str, precision: Precision) -> None:
+    Args:
+        network: its point branch is used.
+        device: where.
+        precision: of the convolutions.
+        features: computes the point decoder's feature [F, H, W, D] of a window [H, W, D] instead
+            of PyTorch: `openvino.CompiledPath`, 1.5 to 3 times as fast on a CPU.
+    """
+
+    def __init__(
+        self,
+        network: Vista3D,
+        device: str,
+        precision: Precision,
+        features: Callable[[np.ndarray], Tensor] | None = None,
+    ) -> None:
+        self._features = features or self._by_torch
         self.device, self.precision = device, precision
         self._dtype = DTYPES[precision]
         self._cast = device == "cpu" and precision != "fp32"
@@ -52,13 +68,18 @@ class PointRuntime:
             context: [H, W, D] float32 in [0, 1], what the encoder sees.
             inner: the window in it.
         """
-        x = torch.from_numpy(np.ascontiguousarray(context, np.float32))[None, None].to(self.device)
         with torch.inference_mode(), self._context():
-            feature = self._network.point_features(x.to(self._dtype) if self._cast else x)
-            image = self._network.point_head.image_tokens(feature[(..., *inner)])
+            feature = self._features(context)[(slice(None), *inner)]
+            if self._cast:
+                feature = feature.to(self._dtype)
+            image = self._network.point_head.image_tokens(feature[None])
         # The position code depends on the window's size only: one copy for all windows.
         position = self._positions.setdefault(image.size, image.position)
         return replace(image, tokens=image.tokens.contiguous(), position=position)
+
+    def _by_torch(self, context: np.ndarray) -> Tensor:
+        x = torch.from_numpy(np.ascontiguousarray(context, np.float32))[None, None].to(self.device)
+        return self._network.point_features(x.to(self._dtype) if self._cast else x)[0]
 
     def logits(self, image: ImageTokens, prompt: WindowPrompt) -> Tensor:
         """Mask logits [H, W, D] float32 on the device."""
