@@ -2,10 +2,10 @@
 
 RUN/<stage>/state.pt      network, weight average, optimiser, step
             log.csv       step, name, value
-            validation_*.png
-            model.safetensors   once the stage is done
+            validation_*.png      a held-out patch a column
 RUN/model.safetensors     of the last stage that began
-RUN/recipe.json
+RUN/recipe.json           a folder is for one recipe
+RUN/tensorboard/
 """
 
 from __future__ import annotations
