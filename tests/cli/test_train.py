@@ -9,6 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
 import vista3d
 from tests.training.recipes import AUTO, POINTS, TINY
@@ -84,6 +85,14 @@ def test_four_stages_make_a_model(
     assert model.segment(scan, ["liver"]).labels.shape == (40, 40, 40)
     session = model.session(scan)
     session.click((12, 18, 20), space="voxel")
+    # Clicks go on from a model that has learned them: the head is not started anew.
+    more = tmp_path / "more"
+    start = ("--initial", str(out / "model.safetensors"), "--stages", "3", "-o", str(more))
+    assert run(*arguments[:4], *start, "--device", "cpu") == 0
+    code = "point_head.pe_layer.positional_encoding_gaussian_matrix"
+    later = vista3d.load(more / "model.safetensors", runtime="torch", precision="fp32")
+    now, before = (m.network.state_dict()[code] for m in (later, model))
+    assert torch.equal(now, before)
     # Again: nothing is left to do, and nothing changes.
     before = (out / "model.safetensors").read_bytes()
     assert run(*arguments, "--device", "cpu") == 0
@@ -100,11 +109,20 @@ def test_the_stages_are_shown(data: Path, capsys: pytest.CaptureFixture[str]):
     assert "2e-05" in shown
 
 
+def test_some_stages_only(data: Path, capsys: pytest.CaptureFixture[str]):
+    assert run("--data", str(data), "--stages", "4,3", "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert shown.index("3-points-supervoxels") < shown.index("4-points")
+    assert "auto" not in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--recipe", "maxi", "-o", "x"), "unknown recipe"),
         (("--share", "2", "-o", "x"), "--share"),
+        (("--stages", "3,9", "-o", "x"), "--stages '3,9' must name stages 1 to 4"),
+        (("--stages", "last", "-o", "x"), "such as 3,4"),
         ((), "-o RUN is missing"),
     ],
 )

@@ -36,6 +36,9 @@ def train(
     initial: Annotated[
         str | None, typer.Option("--initial", help="Model to start from. Default: random.")
     ] = None,
+    stages: Annotated[
+        str, typer.Option("--stages", help="Which of the recipe's stages: 3,4. Default: all.")
+    ] = "",
     share: Annotated[
         float, typer.Option("--share", help="Share of every stage's steps: for trials.")
     ] = 1.0,
@@ -59,7 +62,7 @@ def train(
     if not 0 < share <= 1:
         msg = f"--share {share} must be above 0 and at most 1"
         raise UsageError(msg)
-    plan = replace(recipe_by_name(recipe).shortened(share), seed=seed)
+    plan = _chosen(replace(recipe_by_name(recipe).shortened(share), seed=seed), stages)
     if dry_run:
         typer.echo(table(plan))
         return
@@ -89,6 +92,22 @@ def train(
     if fabric.is_global_zero:
         state = "done" if done else "stopped before its end: run the same command to go on"
         typer.echo(f"{output / 'model.safetensors'}: {state}")
+
+
+def _chosen(plan: Recipe, stages: str) -> Recipe:
+    """The recipe with some of its stages only, numbered from 1."""
+    from vista3d.errors import UsageError
+
+    if not stages:
+        return plan
+    try:
+        numbers = sorted({int(number) for number in stages.split(",")})
+    except ValueError:
+        numbers = []
+    if not numbers or numbers[0] < 1 or numbers[-1] > len(plan.stages):
+        msg = f"--stages {stages!r} must name stages 1 to {len(plan.stages)}, such as 3,4"
+        raise UsageError(msg)
+    return replace(plan, stages=tuple(plan.stages[number - 1] for number in numbers))
 
 
 def table(plan: Recipe) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +87,11 @@ def run_recipe(
     _same_recipe(recipe, output, fabric)
     weights, before = (None, None) if initial is None else initial
     for number, stage in enumerate(recipe.stages):
-        points = isinstance(stage, PointStage)
-        if points and weights is not None and _unclicked(before):
-            weights = adopt_decoder(weights)
+        if isinstance(stage, PointStage):
+            if not _unclicked(before):
+                recipe = _without_lead_in(recipe, number, stage)
+            elif weights is not None:
+                weights = adopt_decoder(weights)
         segments = recipe.segments if isinstance(stage, PointStage) and stage.supervoxels else None
         prepared = _prepared(cases, held_out, cache or output / "prepared", recipe, segments)
         length = stage.length(len(prepared[0]), fabric.world_size)
@@ -115,7 +117,15 @@ def _prepared(
 
 
 def _unclicked(before: CheckpointMeta | None) -> bool:
-    return before is not None and before.provenance.get("point_branch") == "untrained"
+    """Whether the point branch starts from nothing."""
+    return before is None or before.provenance.get("point_branch") == "untrained"
+
+
+def _without_lead_in(recipe: Recipe, number: int, stage: PointStage) -> Recipe:
+    """A head that knows what a click is keeps what it learned: no new attention, no balls."""
+    stages = list(recipe.stages)
+    stages[number] = replace(stage, lead_in=0)
+    return replace(recipe, stages=tuple(stages))
 
 
 def _same_recipe(recipe: Recipe, output: Path, fabric: Fabric) -> None:
