@@ -134,6 +134,7 @@ def _same_recipe(recipe: Recipe, output: Path, fabric: Fabric) -> None:
     if path.is_file() and json.loads(path.read_text()) != content:
         msg = f"{output} holds a run of other settings ({path.name}): choose another folder"
         raise UsageError(msg)
+    fabric.barrier()  # all have read before one writes
     if fabric.is_global_zero:
         path.write_text(json.dumps(content, indent=1))
     fabric.barrier()
