@@ -18,17 +18,6 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def boundaries(labels: np.ndarray) -> np.ndarray:
-    """Voxels with a face towards another label."""
-    found = np.zeros(labels.shape, bool)
-    for axis in range(3):
-        label, mark = np.moveaxis(labels, axis, 0), np.moveaxis(found, axis, 0)
-        met = label[1:] != label[:-1]
-        mark[1:] |= met
-        mark[:-1] |= met
-    return found
-
-
 def balls(seed: int, shape: tuple[int, int, int], channels: int) -> tuple[np.ndarray, np.ndarray]:
     """Noisy features of overlapping balls [channels, *shape] and which ball is where."""
     random = np.random.default_rng(seed)

@@ -8,9 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import binary_dilation, gaussian_filter
+from scipy.ndimage import gaussian_filter
 
-from tests.supervoxels.conftest import balls, boundaries
+from benchmarks.supervoxels import quality
+from tests.supervoxels.conftest import balls
 from vista3d.errors import UsageError
 from vista3d.supervoxels import slic
 from vista3d.supervoxels.seeds import place_seeds
@@ -109,18 +110,8 @@ def test_half_precision_features_are_taken():
 
 def scores(labels: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     """Boundary recall within one voxel, and compactness (mean isoperimetric quotient)."""
-    edge = boundaries(truth)
-    near = binary_dilation(boundaries(labels), np.ones((3, 3, 3)))
-    size = np.bincount(labels.ravel()).astype(float)
-    area = np.zeros(len(size))
-    padded = np.pad(labels, 1)
-    for axis in range(3):
-        label = np.moveaxis(padded, axis, 0)
-        met = label[1:] != label[:-1]
-        for side in (label[1:][met], label[:-1][met]):
-            area += np.bincount(side, minlength=len(size))
-    quotient = 36 * np.pi * size[1:] ** 2 / np.maximum(area[1:], 1) ** 3
-    return (near & edge).sum() / edge.sum(), (quotient * size[1:]).sum() / size[1:].sum()
+    found = quality(labels, truth)
+    return found["recall"], found["compactness"]
 
 
 @pytest.mark.parametrize("compactness", [0.1, 0.3])

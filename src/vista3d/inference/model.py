@@ -140,9 +140,7 @@ class Model(Engine):
     @functools.cached_property
     def _points(self) -> PointRuntime:
         """The point branch on the model's device: one copy for all sessions."""
-        meta = self.meta
-        window = meta.point_context or meta.point_window or meta.window
-        return point_runtime(self.network, window, self.runtime)
+        return point_runtime(self.network, self.meta.click_context, self.runtime)
 
     def _check_clicks(self) -> None:
         if self.meta.provenance.get("point_branch") == "untrained":

@@ -81,8 +81,18 @@ class CheckpointMeta:
         return len(window) == 3 and all(n > 0 == n % self.config.divisor for n in window)
 
     def _surrounds(self, context: tuple[int, int, int]) -> bool:
-        inner = self.point_window or self.window
+        inner = self.click_window
         return self._fits(context) and all(c >= w for c, w in zip(context, inner, strict=True))
+
+    @property
+    def click_window(self) -> tuple[int, int, int]:
+        """Voxels of the window that clicks are answered in."""
+        return self.point_window or self.window
+
+    @property
+    def click_context(self) -> tuple[int, int, int]:
+        """Voxels that the encoder sees for it."""
+        return self.point_context or self.click_window
 
     def to_json(self) -> str:
         """One line of JSON for a safetensors header."""

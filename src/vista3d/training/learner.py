@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vista3d.network.vista3d import Vista3D
+from vista3d.training.augmentation import Patch
 from vista3d.training.automatic import prompt_losses
 from vista3d.training.examples import Example
 from vista3d.training.points import click_rounds
@@ -92,7 +93,7 @@ def _learn_clicks(
 ) -> Losses:
     if not example.views:
         return {}
-    feature = point_feature(model, example)
+    feature = point_feature(model, example.patch)
     # The gradients of all windows add up here, then go through decoder and encoder once.
     leaf = feature.detach().requires_grad_(feature.requires_grad)
     losses, first, last = [], [], []
@@ -120,11 +121,11 @@ def _learn_clicks(
     }
 
 
-def point_feature(model: Vista3D, example: Example) -> Tensor:
+def point_feature(model: Vista3D, patch: Patch) -> Tensor:
     """[1, F, H, W, D]: the point decoder's feature of a patch."""
     device = next(model.parameters()).device
     with mixed(device):
-        feature: Tensor = model.decode_point(model.encode(example.patch.window(device))).float()
+        feature: Tensor = model.decode_point(model.encode(patch.window(device))).float()
     return feature
 
 

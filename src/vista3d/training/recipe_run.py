@@ -22,10 +22,8 @@ from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from torch import Tensor
 
 from vista3d.errors import UsageError
-from vista3d.inference.runtimes import has_native_bf16
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.training.data.case import Case
-from vista3d.training.data.prepared import Prepared
 from vista3d.training.examples import prepare_all
 from vista3d.training.export import export
 from vista3d.training.initial import adopt_decoder
@@ -38,6 +36,8 @@ log = logging.getLogger(__name__)
 def make_fabric(device: str, processes: int, output: Path) -> Fabric:
     """Launched: in each of its processes, with TensorBoard logs in `output`.
 
+    What is computed in half precision is decided where it is computed (`precision.mixed`).
+
     Args:
         device: "cpu", "cuda" or "auto".
         processes: on this machine; torchrun's own settings win for several machines.
@@ -47,7 +47,6 @@ def make_fabric(device: str, processes: int, output: Path) -> Fabric:
         accelerator=device,
         devices=processes,
         strategy="ddp" if processes > 1 else "auto",
-        precision="bf16-mixed" if device == "cuda" or has_native_bf16() else "32-true",
         loggers=TensorBoardLogger(output, name="tensorboard", version=""),
     )
     fabric.launch()
@@ -86,6 +85,8 @@ def run_recipe(
     output.mkdir(parents=True, exist_ok=True)
     _same_recipe(recipe, output, fabric)
     weights, before = (None, None) if initial is None else initial
+    store = cache or output / "prepared"
+    validated = prepare_all(held_out, store, recipe.spacing)
     for number, stage in enumerate(recipe.stages):
         if isinstance(stage, PointStage):
             if not _unclicked(before):
@@ -93,27 +94,18 @@ def run_recipe(
             elif weights is not None:
                 weights = adopt_decoder(weights)
         segments = recipe.segments if isinstance(stage, PointStage) and stage.supervoxels else None
-        prepared = _prepared(cases, held_out, cache or output / "prepared", recipe, segments)
-        length = stage.length(len(prepared[0]), fabric.world_size)
+        prepared = prepare_all(cases, store, recipe.spacing, segments)
+        length = stage.length(len(prepared), fabric.world_size)
         folder = output / stage.name
         run = StageRun(recipe, number, folder, fabric, length, weights)
-        run.fit(*prepared, until=until)
+        run.fit(prepared, validated, until=until)
         if fabric.is_global_zero:
-            before = export(run, prepared[0], output / "model.safetensors", before)
+            before = export(run, prepared, output / "model.safetensors", before)
         if not run.done:
             return False
         weights = run.average
         before = fabric.broadcast(before)
     return True
-
-
-def _prepared(
-    cases: list[Case], held_out: list[Case], cache: Path, recipe: Recipe, segments: int | None
-) -> tuple[list[Prepared], list[Prepared]]:
-    return (
-        prepare_all(cases, cache, recipe.spacing, segments),
-        prepare_all(held_out, cache, recipe.spacing),
-    )
 
 
 def _unclicked(before: CheckpointMeta | None) -> bool:

@@ -16,6 +16,7 @@ from torch import Tensor
 from vista3d.network.vista3d import Vista3D
 from vista3d.training.augmentation import Patch, plain_patch
 from vista3d.training.data.prepared import Prepared
+from vista3d.training.learner import point_feature
 from vista3d.training.points import click_rounds
 from vista3d.training.precision import mixed
 from vista3d.training.recipe import AutoStage, PointStage
@@ -86,16 +87,14 @@ def _classes(model: Vista3D, patch: Patch, class_id: int) -> tuple[dict[str, flo
 def _clicks(
     model: Vista3D, stage: PointStage, patch: Patch, class_id: int, seed: int
 ) -> tuple[dict[str, float], Tensor]:
-    device = next(model.parameters()).device
-    with mixed(device):
-        feature = model.decode_point(model.encode(patch.window(device))).float()
+    feature = point_feature(model, patch)
     low = (stage.patch - stage.window) // 2
     box = (slice(low, low + stage.window),) * 3
     mask = patch.labels[box] == class_id
     nothing = torch.zeros_like(patch.labels, dtype=torch.bool)
     if int(mask.sum()) < SMALLEST:
         return {"validation_1": 0.0, f"validation_{CLICKS}": 0.0}, nothing
-    batch = ClickBatch.of([Target(mask, novel=False)], device)
+    batch = ClickBatch.of([Target(mask, novel=False)], feature.device)
     done = click_rounds(model, feature[(..., *box)], batch, CLICKS, np.random.default_rng(seed))
     nothing[box] = done.mask.cpu()
     return {"validation_1": done.dice[0], f"validation_{CLICKS}": done.dice[-1]}, nothing

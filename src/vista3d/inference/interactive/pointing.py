@@ -82,8 +82,7 @@ class PointEngine:
     ) -> None:
         self._runtime = runtime
         self._margin, self._most_extra = margin, most_extra
-        self._window = meta.point_window or meta.window
-        self._context = meta.point_context or self._window
+        self._window, self._context = meta.click_window, meta.click_context
         self._step = lattice(self._window) if step is None else step
         # The whole scan: a click outside the body must have a window, too.
         self._hu, self._grid = prepare(volume, meta.spacing, crop="none")

@@ -58,7 +58,10 @@ class PointRuntime:
         self.device, self.precision = device, precision
         self._dtype = DTYPES[precision]
         self._cast = device == "cpu" and precision != "fp32"
-        self._network = _point_path(network).to(self._dtype) if self._cast else network.to(device)
+        if self._cast:
+            self._network = _point_path(network, features is None).to(self._dtype)
+        else:
+            self._network = network.to(device)
         self._positions: dict[tuple[int, int, int], Tensor] = {}
 
     def tokens(self, context: np.ndarray, inner: Slices) -> ImageTokens:
@@ -100,10 +103,10 @@ class PointRuntime:
         return torch.autocast(kind, self._dtype, enabled=self.precision != "fp32")
 
 
-def _point_path(network: Vista3D) -> Vista3D:
-    """A copy of the parts that clicks use."""
-    unused = {
-        id(module): nn.Module()
-        for module in (network.class_head, network.image_encoder.up_layers_auto)
-    }
+def _point_path(network: Vista3D, encodes: bool) -> Vista3D:
+    """A copy of the parts that clicks use; of the point head alone where it does not encode."""
+    parts = [network.class_head, network.image_encoder.up_layers_auto]
+    if not encodes:
+        parts = [network.class_head, network.image_encoder]
+    unused = {id(module): nn.Module() for module in parts}
     return copy.deepcopy(network, unused)  # type: ignore[arg-type]
