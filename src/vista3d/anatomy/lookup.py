@@ -13,7 +13,7 @@ from vista3d.errors import UnknownClassError
 _EVERYTHING = "everything"
 
 
-def _key(text: str) -> str:
+def key_of(text: str) -> str:
     """Case, underscores, dashes and repeated spaces do not matter."""
     return " ".join(text.lower().replace("_", " ").replace("-", " ").split())
 
@@ -24,9 +24,9 @@ def _names() -> dict[str, int]:
     names: dict[str, int] = {}
     for structure in structures().values():
         for alias in structure.aliases:
-            names.setdefault(_key(alias), structure.id)
+            names.setdefault(key_of(alias), structure.id)
     for structure in structures().values():
-        names[_key(structure.name)] = structure.id
+        names[key_of(structure.name)] = structure.id
     return names
 
 
@@ -45,10 +45,10 @@ def _collections() -> dict[str, tuple[int, ...]]:
     """What one word stands for: superclasses first, then groups, singular and plural."""
     found: dict[str, tuple[int, ...]] = {}
     for group, ids in groups().items():
-        found[_key(group)] = ids
+        found[key_of(group)] = ids
     for structure in structures().values():
         if structure.parts:
-            found[_key(structure.name)] = structure.parts
+            found[key_of(structure.name)] = structure.parts
     # "vertebrae" and "ribs" are groups; people also type the singular and the plural of others.
     for singular, plural in (
         ("rib", "ribs"), ("vertebra", "vertebrae"), ("kidney", "kidneys"), ("lung", "lungs"),
@@ -82,7 +82,7 @@ def find(query: str | int) -> tuple[Structure, ...]:
     if isinstance(query, int) or query.strip().isdigit():
         structure = by_id(int(query))
         return tuple(by_id(i) for i in structure.parts) or (structure,)
-    key = _key(query)
+    key = key_of(query)
     if key in _collections():
         return tuple(by_id(i) for i in _collections()[key])
     if key in _names():
@@ -103,7 +103,7 @@ def resolve(classes: Iterable[str | int] | str | int) -> tuple[int, ...]:
     prompts = [classes] if isinstance(classes, str | int) else list(classes)
     ids: dict[int, None] = {}
     for prompt in prompts:
-        if isinstance(prompt, str) and _key(prompt) == _EVERYTHING:
+        if isinstance(prompt, str) and key_of(prompt) == _EVERYTHING:
             ids.update(dict.fromkeys(everything()))
             continue
         for structure in find(prompt):
@@ -124,11 +124,11 @@ def everything() -> tuple[int, ...]:
 
 def search(text: str) -> list[Structure]:
     """Structures whose name, alias, group or id contains `text`; for browsing, never raises."""
-    key = _key(text)
+    key = key_of(text)
     return [
         s
         for s in structures().values()
-        if key == str(s.id) or any(key in _key(t) for t in (s.name, s.group, *s.aliases))
+        if key == str(s.id) or any(key in key_of(t) for t in (s.name, s.group, *s.aliases))
     ]
 
 
@@ -142,7 +142,7 @@ def mirror(class_id: int) -> int:
     partner = " ".join(
         other if word == structure.laterality else word for word in structure.name.split()
     )
-    return _names().get(_key(partner), class_id)
+    return _names().get(key_of(partner), class_id)
 
 
 def dataset_ids(labels: Mapping[str, int]) -> dict[int, int]:
@@ -152,7 +152,7 @@ def dataset_ids(labels: Mapping[str, int]) -> dict[int, int]:
         labels: name -> local value, as in nnU-Net's `dataset.json`.
     """
     names = _names()
-    return {value: names[_key(name)] for name, value in labels.items() if _key(name) in names}
+    return {value: names[key_of(name)] for name, value in labels.items() if key_of(name) in names}
 
 
 def described(items: Iterable[int | Structure]) -> dict[int, Structure]:

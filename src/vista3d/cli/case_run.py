@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vista3d.cli.cases import Case
-from vista3d.cli.outputs import Outputs, check_writable, write_outputs
+from vista3d.cli.outputs import Outputs, Segmented, check_writable, write_outputs
 from vista3d.cli.resume import finished_report, identity
 from vista3d.cli.settings import CaseResult, Listener, Settings
 from vista3d.errors import (
@@ -27,6 +27,7 @@ from vista3d.errors import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from vista3d.anatomy import Structure
     from vista3d.inference import Model, Progress, Segmentation
     from vista3d.results import StructureStatistics
     from vista3d.volume import Volume
@@ -58,7 +59,9 @@ class CaseRun:
         self._source: dict[str, Any] = {"name": case.path.name}
         self._volume: Volume | None = None
         # What "everything" means is known when the model has said so.
-        self._classes = () if settings.classes == "everything" else settings.classes
+        self._classes: tuple[Structure, ...] = ()
+        if settings.classes != "everything":
+            self._classes = tuple(settings.vocabulary.by_id(i) for i in settings.classes)
         self._run: dict[str, Any] = {}
         self._warnings: list[str] = []
         self._written: list[Path] = []
@@ -126,23 +129,24 @@ class CaseRun:
             cancel=self._cancel,
         )
         self._take_run(segmentation)
-        labels, ids = segmentation.labels, segmentation.classes
+        labels, structures = segmentation.labels, segmentation.structures
         self._check_cancelled()
         self._listener.step("measuring", MEASURING)
         spread = results.profile_labels(labels, volume.array)
-        self._rows = results.statistics(labels, volume, ids, profile=spread)
+        self._rows = results.statistics(labels, volume, structures, profile=spread)
         if truth is not None:
-            self._dice = results.dice(labels, truth, ids)
-        self._written = write_outputs(
-            self.outputs,
-            self.case.name,
-            labels,
-            volume,
-            ids,
-            self._rows,
-            spread,
-            before=self._before_writing,
+            self._dice = results.dice(labels, truth, segmentation.classes)
+        done = Segmented(
+            case=self.case.name,
+            labels=labels,
+            volume=volume,
+            ids=structures,
+            rows=self._rows,
+            spread=spread,
+            maker="automatic",
+            model=str(self._run.get("model", "vista3d")),
         )
+        self._written = write_outputs(self.outputs, done, before=self._before_writing)
 
     def _heard(self, progress: Progress) -> None:
         first, last = SHARES.get(progress.step, (0.0, 1.0))
@@ -153,7 +157,7 @@ class CaseRun:
         self._listener.step(f"writing {what}", WRITING)
 
     def _take_run(self, segmentation: Segmentation) -> None:
-        self._classes = segmentation.classes
+        self._classes = segmentation.structures
         self._run = dict(segmentation.run)
         for warning in self._run.pop("warnings", ()):
             if warning not in self._warnings:

@@ -54,7 +54,7 @@ def click(
             "--out",
             "-o",
             show_default=False,
-            help="Folder for the results, or a file: .nii .nii.gz .mha .nrrd.",
+            help="Folder for the results, or a file: .nii .nii.gz .mha .nrrd .dcm.",
         ),
     ],
     point: Points = None,
@@ -95,7 +95,7 @@ def click(
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", "-f", show_default=False, help="nifti, per-class or seg.nrrd."),
+        typer.Option("--format", "-f", show_default=False, help="As for 'segment'; repeatable."),
     ] = None,
     statistics: Annotated[
         bool, typer.Option("--statistics", "-s", help="Also write statistics as JSON and CSV.")
@@ -141,7 +141,7 @@ def click(
     if auto:
         opened.run_automatic([str(class_)])
     if initial is not None:
-        opened.set_initial_mask(target, _initial(initial, volume, class_))
+        opened.set_initial_mask(target, _initial(initial, volume, opened[target].class_id))
     for position, positive, space in clicks:
         opened.click(position, positive, space=space, object_id=target)
     if session is not None:
@@ -192,27 +192,22 @@ def _open(model: Model, volume: Volume, path: Path | None, overlap: str) -> Inte
 
 def _object(session: InteractiveSession, class_: str | None, new: str | None) -> int:
     """The object that is meant: one of this class or name that is there, or a new one."""
-    from vista3d import anatomy
-
     if class_ is None and new is None and session.active is not None:
         return session.active
-    wanted = None if class_ is None else anatomy.resolve([class_])
+    wanted = None if class_ is None else session.vocabulary.resolve([class_])
     for thing in session.objects:
         if (wanted is not None and wanted == (thing.class_id,)) or thing.name == new:
             return thing.id
     return session.add_object(new, class_=class_)
 
 
-def _initial(path: Path, volume: Volume, class_: str | None) -> Any:
+def _initial(path: Path, volume: Volume, class_id: int | None) -> Any:
     """A mask: of a label map, the voxels of the class where it has them, else all of them."""
-    from vista3d import anatomy
     from vista3d.cli.case_run import read_truth
 
     labels = read_truth(path, volume)
-    if class_ is not None:
-        (number, *_) = anatomy.resolve([class_])
-        if (labels == number).any():
-            return labels == number
+    if class_id is not None and (labels == class_id).any():
+        return labels == class_id
     found = labels > 0
     if not found.any():
         msg = f"the initial mask '{path.name}' is empty"
@@ -227,7 +222,7 @@ def _write(
     from rich.console import Console
 
     from vista3d import results
-    from vista3d.cli.outputs import write_outputs
+    from vista3d.cli.outputs import Segmented, write_outputs
     from vista3d.cli.tables import structure_table
     from vista3d.inference.interactive.labelled import class_labels
 
@@ -236,9 +231,17 @@ def _write(
     labels, structures = class_labels(session.objects, (i, j, k))
     spread = results.profile_labels(labels, volume.array)
     rows = results.statistics(labels, volume, structures, profile=spread)
-    written = write_outputs(
-        outputs, case, labels, volume, structures, rows, spread, before=lambda _: None
+    done = Segmented(
+        case=case,
+        labels=labels,
+        volume=volume,
+        ids=structures,
+        rows=rows,
+        spread=spread,
+        maker="semiautomatic",
+        model=str(run["model"]),
     )
+    written = write_outputs(outputs, done, before=lambda _: None)
     if outputs.report is not None:
         objects = [
             {

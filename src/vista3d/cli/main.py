@@ -14,12 +14,14 @@ from vista3d.errors import UsageError, Vista3DError
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 unexpected, 2 usage, 3 some cases failed, 4 unreadable input, "
-    "5 not enough memory, 6 weights missing, 130 cancelled."
+    "5 not enough memory, 6 weights missing, 7 archive unreachable or refusing, 130 cancelled."
 )
 
 COMMANDS = {
     "segment": "Segment CT scans automatically.",
     "click": "Segment an object by clicks, or correct an automatic result.",
+    "serve": "Open scans in a browser: the annotator page and its API.",
+    "pacs": "Find, fetch and store series in a DICOMweb archive.",
     "classes": "List and search what can be segmented.",
     "phantom": "Make synthetic torso CTs with ground truth.",
     "synthesise": "Paint lesions into a CT, or draw a CT from a label map.",
@@ -27,9 +29,12 @@ COMMANDS = {
     "doctor": "Say what this machine can do and how long a case takes.",
     "download": "Fetch the published weights.",
     "convert": "Convert checkpoints between layouts.",
+    "card": "Say what a model is, how well it works and where it fails.",
     "data": "Check, tabulate or pseudo-label data sets.",
     "supervoxels": "Cut CT scans into supervoxels that follow anatomy.",
+    "evaluate": "Measure a model by the protocols of the paper, and compare runs.",
     "train": "Train a model on partially labelled data sets.",
+    "finetune": "Adapt a model to new structures from a few annotated scans.",
 }
 """Name -> help line. Command `x` is the function `x` of `vista3d.cli.x`."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,39 +19,59 @@ from vista3d.volume.nifti import stem
 if TYPE_CHECKING:
     from vista3d.anatomy import Structure
     from vista3d.results import Profile, StructureStatistics
+    from vista3d.results.dicom_source import Maker
     from vista3d.volume import Volume
 
-FORMATS = ("nifti", "per-class", "seg.nrrd")
+FORMATS: Mapping[str, str] = MappingProxyType(
+    {
+        "nifti": "_seg.nii.gz",
+        "per-class": "_seg",
+        "seg.nrrd": ".seg.nrrd",
+        "dicom-seg": "_seg.dcm",
+        "dicom-labelmap": "_labelmap.dcm",
+        "rtstruct": "_rtstruct.dcm",
+        "stl": "_stl.zip",
+    }
+)
+"""Name of a format -> what its file or folder in the output folder ends with."""
+
+DICOM_FORMATS = ("dicom-seg", "dicom-labelmap", "rtstruct")
 LABEL_MAP_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd")
-FILE_SUFFIXES = (*LABEL_MAP_SUFFIXES, ".nrrd")
+_HOLDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        **dict.fromkeys(LABEL_MAP_SUFFIXES, ("nifti",)),
+        ".nrrd": ("seg.nrrd",),
+        ".dcm": DICOM_FORMATS,
+        ".zip": ("stl",),
+    }
+)
+"""Suffix of a single output file -> the formats that it can hold, the usual one first."""
+FILE_SUFFIXES = tuple(_HOLDS)
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """The files and folders of one case; None for what was not asked for.
+    """The files and folders of one case.
 
     Attributes:
-        label_map: one file with global class ids; its JSON sidecar lies beside it.
-        per_class: a folder of binary masks.
-        seg_nrrd: a 3D Slicer segmentation.
+        files: format -> file or folder; a label map has its JSON sidecar beside it.
         tables: statistics as JSON and CSV, or nothing.
-        preview: the picture.
+        preview: the picture, or None.
         report: the run report of the case; None when the output is a single file.
     """
 
-    label_map: Path | None
-    per_class: Path | None
-    seg_nrrd: Path | None
+    files: Mapping[str, Path]
     tables: tuple[Path, ...]
     preview: Path | None
     report: Path | None
 
     def results(self) -> list[Path]:
         """Everything but the report, sidecar included: what a finished case has on disk."""
-        paths = [self.label_map, self.per_class, self.seg_nrrd, *self.tables, self.preview]
-        found = [path for path in paths if path is not None]
-        if self.label_map is not None:
-            found.insert(1, sidecar(self.label_map))
+        found = [*self.files.values(), *self.tables]
+        if self.preview is not None:
+            found.append(self.preview)
+        if "nifti" in self.files:
+            found.insert(1, sidecar(self.files["nifti"]))
         return found
 
 
@@ -74,14 +96,15 @@ def choose_formats(out: Path, cases: int, asked: Sequence[str]) -> tuple[str, ..
     if cases > 1:
         msg = f"'{out.name}' is one file, but there are {cases} scans: give a folder with -o"
         raise UsageError(msg)
-    own = "seg.nrrd" if out.name.lower().endswith(".nrrd") else "nifti"
-    if set(asked) - {own}:
+    possible = next(held for suffix, held in _HOLDS.items() if out.name.lower().endswith(suffix))
+    chosen = tuple(dict.fromkeys(asked)) or possible[:1]
+    if len(chosen) > 1 or chosen[0] not in possible:
         msg = (
-            f"'{out.name}' can hold only the format {own}, not {', '.join(asked)}: "
-            "give a folder with -o for several formats"
+            f"'{out.name}' can hold only the format {' or '.join(possible)}, not "
+            f"{', '.join(asked)}: give a folder with -o for several formats"
         )
         raise UsageError(msg)
-    return (own,)
+    return chosen
 
 
 def plan(
@@ -95,14 +118,13 @@ def plan(
     def beside(ending: str) -> Path:
         return folder / f"{base}{ending}"
 
-    label_map = (out if single else beside("_seg.nii.gz")) if "nifti" in formats else None
-    slicer = (out if single else beside(".seg.nrrd")) if "seg.nrrd" in formats else None
-    tables = (beside("_statistics.json"), beside("_statistics.csv")) if statistics else ()
     return Outputs(
-        label_map=label_map,
-        per_class=beside("_seg") if "per-class" in formats else None,
-        seg_nrrd=slicer,
-        tables=tables,
+        files={
+            name: out if single else beside(ending)
+            for name, ending in FORMATS.items()
+            if name in formats
+        },
+        tables=(beside("_statistics.json"), beside("_statistics.csv")) if statistics else (),
         preview=beside("_preview.png") if preview else None,
         report=None if single else beside("_report.json"),
     )
@@ -129,38 +151,54 @@ def refuse_overwriting(plans: Iterable[Outputs], inputs: Iterable[Path], *, allo
 
 
 def check_writable(outputs: Outputs, volume: Volume) -> None:
-    """Refuse, before the work, a scan whose geometry the chosen file cannot hold.
+    """Refuse, before the work, a scan that the chosen files cannot hold.
 
     Raises:
         UsageError: sheared axes (a gantry tilt) and a MetaImage file.
+        InputError: DICOM results of a scan that was not read from DICOM.
     """
-    path = outputs.label_map
+    path = outputs.files.get("nifti")
     if path is not None and path.suffix.lower() in (".mha", ".mhd") and volume.geometry.is_sheared:
         msg = f"the axes of this scan are sheared, '{path.name}' cannot hold them: use .nii.gz"
         raise UsageError(msg)
+    if any(name in outputs.files for name in DICOM_FORMATS):
+        from vista3d.results.dicom_source import require_series
+
+        require_series(volume)
 
 
-def write_outputs(
-    outputs: Outputs,
-    case: str,
-    labels: NDArray[np.integer],
-    volume: Volume,
-    ids: Sequence[int | Structure],
-    rows: Sequence[StructureStatistics],
-    spread: Profile,
-    *,
-    before: Callable[[str], None],
-) -> list[Path]:
-    """Write what was planned, one atomic file after the other.
+@dataclass(frozen=True, eq=False)
+class Segmented:
+    """What there is to write.
 
-    Args:
-        outputs: what to write and where.
+    Attributes:
         case: its name, for the statistics.
         labels: global class ids (i, j, k) on the grid of `volume`.
         volume: the scan.
         ids: the classes that were asked for.
         rows: statistics of these classes.
         spread: the profile of the labels.
+        maker, model: how it was made and by which network, for DICOM.
+    """
+
+    case: str
+    labels: NDArray[np.integer]
+    volume: Volume
+    ids: Sequence[int | Structure]
+    rows: Sequence[StructureStatistics]
+    spread: Profile
+    maker: Maker
+    model: str
+
+
+def write_outputs(
+    outputs: Outputs, done: Segmented, *, before: Callable[[str], None]
+) -> list[Path]:
+    """Write what was planned, one atomic file after the other.
+
+    Args:
+        outputs: what to write and where.
+        done: the segmentation.
         before: hears what is written next, and may raise to stop there.
 
     Returns:
@@ -169,22 +207,36 @@ def write_outputs(
     from vista3d import results
 
     written: list[Path] = []
-    if outputs.label_map is not None:
-        before("label map")
-        written += results.write_label_map(outputs.label_map, labels, volume, ids)
-    if outputs.seg_nrrd is not None:
-        before("seg.nrrd")
-        path = outputs.seg_nrrd
-        written.append(results.write_seg_nrrd(path, labels, volume, ids, profile=spread))
-    if outputs.per_class is not None:
-        before("one file per class")
-        results.write_per_class(outputs.per_class, labels, volume, ids)
-        written.append(outputs.per_class)
+    for name, path in outputs.files.items():
+        before(name)
+        written += _write(name, path, done)
     for table in outputs.tables:
         before("statistics")
-        written.append(results.write_statistics(table, rows, case=case))
+        written.append(results.write_statistics(table, done.rows, case=done.case))
     if outputs.preview is not None:
         before("preview")
-        picture = results.preview(labels, volume, ids, profile=spread)
+        picture = results.preview(done.labels, done.volume, done.ids, profile=done.spread)
         written.append(results.write_preview(outputs.preview, picture))
     return written
+
+
+def _write(name: str, path: Path, done: Segmented) -> Sequence[Path]:
+    from vista3d import results
+
+    what = (path, done.labels, done.volume, done.ids)
+    if name == "nifti":
+        return results.write_label_map(*what)
+    if name == "per-class":
+        results.write_per_class(*what)
+        return [path]
+    if name == "seg.nrrd":
+        return [results.write_seg_nrrd(*what, profile=done.spread)]
+    if name == "stl":
+        return [results.write_stl_zip(*what, profile=done.spread)]
+    writers: dict[str, Callable[..., Path]] = {
+        "dicom-seg": results.write_dicom_seg,
+        "dicom-labelmap": partial(results.write_dicom_seg, kind="labelmap"),
+        "rtstruct": results.write_rtstruct,
+    }
+    write = writers[name]
+    return [write(*what, maker=done.maker, model=done.model, profile=done.spread)]

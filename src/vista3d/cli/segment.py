@@ -10,6 +10,7 @@ import typer
 from vista3d.errors import UsageError
 
 if TYPE_CHECKING:
+    from vista3d.anatomy import Vocabulary
     from vista3d.cli.cases import Case
     from vista3d.cli.outputs import Outputs
     from vista3d.cli.settings import CaseResult, Settings
@@ -29,7 +30,7 @@ Out = Annotated[
         "--out",
         "-o",
         show_default=False,
-        help="Folder for the results, or for one scan a file: .nii .nii.gz .mha .nrrd.",
+        help="Folder for the results, or for one scan a file: .nii .nii.gz .mha .nrrd .dcm.",
     ),
 ]
 Classes = Annotated[
@@ -49,7 +50,8 @@ Formats = Annotated[
         "--format",
         "-f",
         show_default=False,
-        help="nifti (default), per-class or seg.nrrd; repeatable.",
+        help="nifti (default), per-class, seg.nrrd, stl, and of DICOM series dicom-seg, "
+        "dicom-labelmap or rtstruct; repeatable.",
     ),
 ]
 Report = Annotated[
@@ -99,7 +101,6 @@ def segment(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
 ) -> None:
     """Segment scans: results named <case>_seg.nii.gz, one model load for all of them."""
-    from vista3d.anatomy import resolve
     from vista3d.cli.cases import find_cases
     from vista3d.cli.outputs import choose_formats, is_file_name, plan, refuse_overwriting
     from vista3d.cli.settings import Settings
@@ -110,7 +111,8 @@ def segment(
         msg = "--classes names no class: give names, groups or ids, or 'everything'"
         raise UsageError(msg)
     everything = [name.lower() for name in asked] == ["everything"]
-    ids = resolve(asked)
+    weights, vocabulary = _weights(model)
+    ids = vocabulary.resolve(asked)
     cases = find_cases(inputs)
     if truth is not None and len(cases) > 1:
         msg = f"--truth belongs to one scan, but there are {len(cases)}"
@@ -121,7 +123,8 @@ def segment(
     settings = Settings(
         classes="everything" if everything else ids,
         model=model,
-        weights=_weights(model),
+        weights=weights,
+        vocabulary=vocabulary,
         device=device,
         runtime=runtime,
         precision=precision,
@@ -139,12 +142,16 @@ def segment(
     _run(list(zip(cases, plans, strict=True)), settings, report, quiet=quiet)
 
 
-def _weights(model: str) -> dict[str, Any]:
-    """Find the weights file, before anything slow, and describe it for the reports."""
+def _weights(model: str) -> tuple[dict[str, Any], Vocabulary]:
+    """Find the weights file, before anything slow: for the reports, and the names that it knows."""
+    from vista3d.anatomy import Vocabulary
+    from vista3d.network.metadata import CheckpointMeta
     from vista3d.network.weights import resolve
     from vista3d.results import describe_source
 
-    return describe_source(resolve(model))
+    path = resolve(model)
+    meta = CheckpointMeta.peek(path)
+    return describe_source(path), Vocabulary() if meta is None else Vocabulary.of(meta.names)
 
 
 def _run(

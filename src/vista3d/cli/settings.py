@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from vista3d.anatomy import Vocabulary
 from vista3d.cli.cases import Case
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ class Settings:
 
     Attributes:
         classes: global ids, or "everything": all that the model knows.
+        vocabulary: of the model; says what the ids are called.
         model: name or path, as given.
         weights: `results.describe_source` of the weights file.
         device, runtime, precision, preset: as given.
@@ -37,6 +39,7 @@ class Settings:
     formats: tuple[str, ...]
     truth: Path | None = None
     resume: bool = False
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
 
     def document(self) -> dict[str, Any]:
         """For the report."""

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vista3d.anatomy import Structure, Vocabulary
 from vista3d.errors import UsageError
 from vista3d.inference import workers
 from vista3d.inference.blending import RollingFeatures, WindowPlan, plan_windows
@@ -48,6 +49,7 @@ class Segmentation:
             an id is above 255.
         volume: the scan.
         classes: ids that were asked for, found or not.
+        vocabulary: of the model; says what the ids are called.
         probabilities: per class float16 [i, j, k], where asked for.
         masks: per class bool [i, j, k]; they may overlap; where asked for.
         run: how it was made: model, device, precision, timings, memory, windows, versions.
@@ -59,6 +61,12 @@ class Segmentation:
     probabilities: dict[int, np.ndarray] | None = None
     masks: dict[int, np.ndarray] | None = None
     run: dict[str, Any] = field(default_factory=dict)
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+
+    @property
+    def structures(self) -> tuple[Structure, ...]:
+        """What was asked for: names, colours, codes."""
+        return tuple(self.vocabulary.by_id(i) for i in self.classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +128,7 @@ def segment_volume(
         "memory": budget.summary(),
         "seconds_by_step": watch.seconds,
     }
-    extra = {} if per_class is None else {output: per_class.volumes}
+    extra: dict[str, Any] = {} if per_class is None else {output: per_class.volumes}
     return Segmentation(label_map.labels, volume, classes, run=run, **extra)
 
 

@@ -85,7 +85,7 @@ class Model(Engine):
             "warnings": [*scan.meta.warnings, *notes],
             "versions": _versions(),
         }
-        return replace(result, run={**about, **result.run})
+        return replace(result, run={**about, **result.run}, vocabulary=self.vocabulary)
 
     def session(
         self,
@@ -110,10 +110,10 @@ class Model(Engine):
         """
         self._check_clicks()
         scan = _as_volume(volume, affine)
-        pointer = PointEngine(self.meta, self._points, scan, cache_bytes=cache_bytes)
+        pointer = PointEngine(self.meta, self.points, scan, cache_bytes=cache_bytes)
         return InteractiveSession(
             scan, pointer, self._automatic(scan), overlap=overlap,
-            last_supported=self.meta.config.last_supported,
+            last_supported=self.meta.config.last_supported, vocabulary=self.vocabulary,
         )  # fmt: skip
 
     def open_session(
@@ -131,14 +131,19 @@ class Model(Engine):
         """
         self._check_clicks()
         scan = _as_volume(volume, affine)
-        pointer = PointEngine(self.meta, self._points, scan, cache_bytes=cache_bytes)
+        pointer = PointEngine(self.meta, self.points, scan, cache_bytes=cache_bytes)
         return InteractiveSession.load(
             path, scan, pointer, self._automatic(scan),
-            last_supported=self.meta.config.last_supported,
+            last_supported=self.meta.config.last_supported, vocabulary=self.vocabulary,
         )  # fmt: skip
 
     @functools.cached_property
-    def _points(self) -> PointRuntime:
+    def vocabulary(self) -> anatomy.Vocabulary:
+        """Names of what it can be asked for: the table's, and its own new classes."""
+        return anatomy.Vocabulary.of(self.meta.names)
+
+    @functools.cached_property
+    def points(self) -> PointRuntime:
         """The point branch on the model's device: one copy for all sessions."""
         return point_runtime(self.network, self.meta.click_context, self.runtime)
 
@@ -166,8 +171,8 @@ class Model(Engine):
         if isinstance(classes, str) and classes.lower() == "everything":
             usual = anatomy.everything() if self.meta.name == "official" else self.meta.classes
             return tuple(i for i in usual if i in trained), []
-        ids = anatomy.resolve(classes)
-        unknown = [anatomy.by_id(i).name for i in ids if i not in trained]
+        ids = self.vocabulary.resolve(classes)
+        unknown = [self.vocabulary.by_id(i).name for i in ids if i not in trained]
         if len(unknown) == len(ids):
             msg = (
                 f"model {self.meta.name!r} was not trained on {', '.join(unknown)}: choose from "

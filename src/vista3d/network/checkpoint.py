@@ -15,15 +15,13 @@ from torch import Tensor
 
 from vista3d.errors import WeightsError
 from vista3d.network.layouts import check_keys, config_of, to_bundle, unwrap
-from vista3d.network.metadata import CheckpointMeta
+from vista3d.network.metadata import KEY, CheckpointMeta
 from vista3d.network.published import settings_of
 from vista3d.network.vista3d import Vista3D
 
 log = logging.getLogger(__name__)
 
 StorageType = Literal["float16", "float32"]
-
-_KEY = "vista3d"
 
 
 def save_checkpoint(
@@ -46,7 +44,7 @@ def save_checkpoint(
     from safetensors.torch import save_file
 
     tensors = {name: _stored(name, value, dtype) for name, value in state.items()}
-    _write(path, lambda partial: save_file(tensors, partial, metadata={_KEY: meta.to_json()}))
+    _write(path, lambda partial: save_file(tensors, partial, metadata={KEY: meta.to_json()}))
 
 
 def load_checkpoint(path: Path, name: str | None = None) -> tuple[Vista3D, CheckpointMeta]:
@@ -176,7 +174,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
     except (SafetensorError, OSError) as error:
         msg = f"{path.name} is damaged ({error}): download or copy it again"
         raise WeightsError(msg) from error
-    return state, metadata.get(_KEY)
+    return state, metadata.get(KEY)
 
 
 def _stored(name: str, value: Tensor, dtype: StorageType | None) -> Tensor:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from vista3d.errors import WeightsError
 from vista3d.network.config import NetworkConfig
 
 FORMAT = "vista3d-1"
+
+KEY = "vista3d"
+"""Of the metadata in a safetensors header."""
 
 IntensityKind = Literal["hu", "percentiles"]
 _KINDS = ("hu", "percentiles")
@@ -26,6 +30,7 @@ class CheckpointMeta:
         window: voxels of a sliding window.
         intensity: what is mapped to 0 and to 1, in the unit of `intensity_kind`.
         classes: trained global class ids; "everything" for this model.
+        names: of those among them that only this model has (fine-tuned on a new structure).
         licence: of the weights, shown to users.
         provenance: training data, seeds, steps, or the source of converted weights.
         intensity_kind: "hu" for fixed values, "percentiles" for percentiles of each scan (0..100).
@@ -51,6 +56,7 @@ class CheckpointMeta:
     intensity_kind: IntensityKind = "hu"
     point_window: tuple[int, int, int] | None = None
     point_context: tuple[int, int, int] | None = None
+    names: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         low, high = self.intensity
@@ -71,6 +77,7 @@ class CheckpointMeta:
             (low < high, "intensity", "ascending"),
             (self.intensity_kind in _KINDS, "intensity_kind", f"one of {', '.join(_KINDS)}"),
             (all(1 <= i <= last for i in self.classes), "classes", f"ids of 1..{last}"),
+            (set(self.names) <= set(self.classes), "names", f"names of {self.classes}"),
         )
         for fine, name, rule in checks:
             if not fine:
@@ -99,6 +106,22 @@ class CheckpointMeta:
         return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)
 
     @classmethod
+    def peek(cls, path: Path) -> CheckpointMeta | None:
+        """What a file says of itself, without its tensors; None for one without our metadata.
+
+        Raises:
+            WeightsError: our metadata, damaged.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:
+                text = (file.metadata() or {}).get(KEY)
+        except (SafetensorError, OSError):  # a published file; whether it is one shows on loading
+            return None
+        return None if text is None else cls.from_json(text, path.name)
+
+    @classmethod
     def from_json(cls, text: str, source: str) -> CheckpointMeta:
         """Inverse of `to_json`.
 
@@ -113,6 +136,7 @@ class CheckpointMeta:
             values["config"] = NetworkConfig.from_dict(values["config"])
             for key in ("spacing", "window", "intensity", "classes"):
                 values[key] = tuple(values[key])
+            values["names"] = {int(i): str(n) for i, n in values.get("names", {}).items()}
             for key in ("point_window", "point_context"):
                 if values.get(key) is not None:
                     values[key] = tuple(values[key])

@@ -73,7 +73,7 @@ def draw_patch(
     centre = _centre(case, size, rng)
     coordinates = _coordinates(centre, size, rng)
     tissue = _sample(case.labels, coordinates, nearest=True, outside=0).long()
-    mirror = rng.random() < 0.3
+    mirror = rng.random() < 0.3 and case.case.source.mirror
     labels = torch.where(tissue >= INTERIOR, 0, tissue)
     decided = (labels > 0) | (tissue == HEAD)
     if case.image is None:
@@ -136,13 +136,13 @@ def _mirror_table() -> Tensor:
 
 
 def _centre(case: Prepared, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Near a voxel of a random class (every class equally likely), or anywhere (10%).
+    """Near a voxel of a random class (every class equally likely), or anywhere.
 
     The cube is pushed back inside the scan, up to a sixth of its size: air teaches little.
     """
     shape = np.array(case.labels.shape)
     classes = sorted(set(case.locations) & case.annotated)
-    if not classes or rng.random() < 0.1:
+    if not classes or rng.random() < case.case.source.anywhere:
         centre = rng.uniform(0, shape - 1)
     else:
         voxels = case.locations[int(rng.choice(classes))]

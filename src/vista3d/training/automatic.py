@@ -15,7 +15,9 @@ NEVER = -30.0
 """Logit given to a rival where nothing is known of it: no loss, and no gradient."""
 
 
-def prompt_losses(model: Vista3D, patch: Patch, prompts: ClassPrompts) -> tuple[Tensor, Tensor]:
+def prompt_losses(
+    model: Vista3D, patch: Patch, prompts: ClassPrompts, balance: float
+) -> tuple[Tensor, Tensor]:
     """Loss of each class prompt [K] and their competition; logits and loss in fp32."""
     ids = prompts.ids.to(next(model.parameters()).device)
     device = ids.device
@@ -28,4 +30,4 @@ def prompt_losses(model: Vista3D, patch: Patch, prompts: ClassPrompts) -> tuple[
         rows = torch.arange(len(ids), device=device) >= len(ids) - prompts.rivals
         logits = logits.masked_fill(rows[:, None] & undecided, NEVER)
     truth = rows_of(patch.labels.to(device).flatten(), ids)
-    return dice_ce(logits, truth), competition(logits, truth)
+    return dice_ce(logits, truth), competition(logits, truth, balance)

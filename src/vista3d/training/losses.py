@@ -45,17 +45,19 @@ def dice_ce(logits: Tensor, truth: Tensor) -> Tensor:
     return dice + entropy / logits.shape[1]
 
 
-def competition(logits: Tensor, truth: Tensor) -> Tensor:
+def competition(logits: Tensor, truth: Tensor, balance: float = 0.5) -> Tensor:
     """Cross-entropy among the prompts of a patch and a background whose logit is 0.
 
     The training twin of the inference rule (argmax of the logits, background where none is above
     0). Binary prompts alone learn slowly from scratch: after 400 steps on the corpus only the
-    liver had left Dice 0.03. A voxel's weight falls with the square root of its class's size, so
-    that a rib counts beside a lung.
+    liver had left Dice 0.03.
 
     Args:
         logits: [K, V] float32, one row per class prompt.
         truth: [V] int64.
+        balance: a voxel's weight is its class's size to the power of minus this. With 0.5 a rib
+            counts beside a lung, and every border lies too far out: 300 voxels in 80^3 weigh 41
+            times as much as background, 3.7 in logits. With 0 all voxels weigh the same.
 
     Returns:
         Scalar: weighted mean over the voxels.
@@ -63,6 +65,6 @@ def competition(logits: Tensor, truth: Tensor) -> Tensor:
     background = torch.zeros_like(logits[:1])
     rows = torch.cat([background, logits])
     count = torch.bincount(truth, minlength=len(rows)).clamp_min(1).to(logits.dtype)
-    weight = count.rsqrt()[truth]
+    weight = count.pow(-balance)[truth]
     own = rows.gather(0, truth[None])[0]
     return ((torch.logsumexp(rows, 0) - own) * weight).sum() / weight.sum()

@@ -11,7 +11,7 @@ from vista3d.network.config import MINI as MINI_NETWORK
 from vista3d.network.config import OFFICIAL, NetworkConfig
 from vista3d.training.sampler import PUBLISHED, BranchShares
 
-Part = Literal["encoder", "auto", "points"]
+Part = Literal["encoder", "auto", "points", "class head", "auto norms"]
 Sampling = Literal["scans", "datasets", "weights"]
 """How a patch's scan is chosen: every scan equally often; every data set equally often; or by the
 weights of the mapping file, and within a data set in proportion to the classes a scan annotates."""
@@ -78,12 +78,14 @@ class AutoStage(Stage):
         max_present: cap on prompts of classes that occur in the patch.
         max_absent: cap on prompts of classes that do not.
         max_rivals: cap on prompts of classes that are known to be absent from a part of it.
+        balance: see `losses.competition`.
         lesions: share of the patches into which synthetic lesions are painted, with their labels.
     """
 
     max_present: int = 32
     max_absent: int = 4
     max_rivals: int = 12
+    balance: float = 0.5
     lesions: float = 0.0
 
 
@@ -188,7 +190,9 @@ PAPER = Recipe(
 MINI = Recipe(
     name="mini",
     network=MINI_NETWORK,
-    spacing=4.0,
+    # Labels at 4 mm and back, as a perfect network would give them, are Dice 0.82 for the spinal
+    # cord and 0.81 for the esophagus of OpenKBP; at 3 mm 0.97 and 0.96.
+    spacing=3.0,
     # Class prompts first: from scratch on 190 scans they teach the encoder what clicks do not (the
     # point branch of an untrained encoder stays at Dice 0.1 for thousands of steps).
     stages=(
@@ -203,23 +207,25 @@ MINI = Recipe(
             weight_decay=1e-2,
             betas=(0.9, 0.99),
             clip=1.0,
-            max_absent=5,
+            max_absent=12,
+            max_rivals=24,
             validate_every=500,
         ),
         AutoStage(
             name="2-auto-wide",
             parts=("encoder", "auto"),
-            patch=96,
-            steps=700,
+            patch=80,
+            steps=1300,
             sampling="weights",
-            learning_rate=4e-4,
+            learning_rate=6e-4,
             warmup=50,
             weight_decay=1e-2,
             betas=(0.9, 0.99),
             clip=1.0,
-            max_absent=5,
+            max_absent=12,
+            max_rivals=24,
             lesions=0.15,
-            validate_every=350,
+            validate_every=325,
         ),
         PointStage(
             name="3-points-supervoxels",
@@ -266,6 +272,25 @@ MINI = Recipe(
                 unnamed=0.25, cut=0.06, union=0.06, alike=0.09, lesion=0.09,
             ),
             validate_every=200,
+        ),
+        # Weights that let small structures be learned at all made every mask too large (twice the
+        # volume on held-out heads). Without them, and without touching what clicks stand on.
+        AutoStage(
+            name="5-auto-level",
+            parts=("auto",),
+            patch=80,
+            steps=200,
+            sampling="weights",
+            learning_rate=3e-4,
+            warmup=20,
+            weight_decay=1e-2,
+            betas=(0.9, 0.99),
+            clip=1.0,
+            max_absent=12,
+            max_rivals=24,
+            balance=0.0,
+            lesions=0.15,
+            validate_every=100,
         ),
     ),
     ema=0.998,

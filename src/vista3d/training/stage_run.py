@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -130,12 +130,16 @@ class StageRun:
         if losses:
             self._share_gradients()
             for group in self.optimiser.param_groups:
-                group["lr"] = group["peak"] * self.stage.rate(self.step, self.length)
+                group["lr"] = group["peak"] * self._rate()
             nn.utils.clip_grad_norm_(self._parameters(), self.stage.clip)
             self.optimiser.step()
             self._update_average()
         self.step += 1
         return losses
+
+    def _rate(self) -> float:
+        """Share of the peak learning rate at this step."""
+        return self.stage.rate(self.step, self.length)
 
     def _parameters(self) -> list[Tensor]:
         return [p for group in self.optimiser.param_groups for p in group["params"]]
@@ -177,9 +181,21 @@ class StageRun:
             self.average[name].lerp_(value, 1 - decay)
 
     def fit(
-        self, cases: list[Prepared], held_out: list[Prepared], *, until: float | None = None
+        self,
+        cases: list[Prepared],
+        held_out: list[Prepared],
+        *,
+        until: float | None = None,
+        enough: Callable[[Mapping[str, float]], bool] = lambda found: False,
     ) -> None:
-        """Train to the last step, or to the wall-clock time `until` (seconds since the epoch)."""
+        """Train to the last step, or to the wall-clock time `until` (seconds since the epoch).
+
+        Args:
+            cases: to train on.
+            held_out: to validate on.
+            until: None: no limit.
+            enough: told the result of each validation (by the first process); True ends the stage.
+        """
         if self.done:
             return
         examples = Examples(
@@ -204,7 +220,10 @@ class StageRun:
                 self.save()
             every = self.stage.validate_every
             if (every and self.step % every == 0) or self.done:
-                self._validate(held_out)
+                found = self._validate(held_out)
+                if self.fabric.broadcast(bool(found) and enough(found)):
+                    log.info("no gain on held-out cases: stopped at step %d", step + 1)
+                    break
             if self._late(until):
                 log.info("out of time at step %d of %d", step + 1, self.length)
                 break
@@ -215,14 +234,16 @@ class StageRun:
         late = until is not None and time.time() > until
         return bool(self.fabric.broadcast(late))
 
-    def _validate(self, held_out: list[Prepared]) -> None:
-        """Dice of the weight average on held-out patches, and a picture."""
+    def _validate(self, held_out: list[Prepared]) -> dict[str, float]:
+        """Dice of the weight average on held-out patches, and a picture; by the first process."""
         if not held_out or not self.fabric.is_global_zero:
-            return
+            return {}
         model = Vista3D(self.recipe.network).to(self.fabric.device).eval()
         model.load_state_dict(self.average)
         picture = self.folder / f"validation_{self.step:06d}.png"
-        self._log(validate(model, self.stage, held_out, picture))
+        found = validate(model, self.stage, held_out, picture)
+        self._log(found)
+        return found
 
     def _log(self, values: Mapping[str, float]) -> None:
         """To the log, to log.csv (long form: step, name, value) and to TensorBoard."""

@@ -1,7 +1,7 @@
 """Dice of a network in training on held-out patches, with a picture to look at.
 
 Quick enough to run every few hundred steps: patches, not scans. Figures for a model card come from
-whole scans on their own grids (`vista3d evaluate`, `python -m benchmarks validation`).
+whole scans on their own grids (`vista3d evaluate`).
 """
 
 from __future__ import annotations
@@ -65,12 +65,15 @@ def _chosen(cases: list[Prepared]) -> list[tuple[Prepared, int]]:
     """Cases in turn, each with the annotated class that came up least often so far."""
     pool = [case for case in cases if case.image is not None]
     count: dict[int, int] = {}
-    chosen = []
+    chosen: list[tuple[Prepared, int]] = []
     for number in range(PATCHES if pool else 0):
         case = pool[number % len(pool)]
         classes = sorted(set(case.locations) & case.annotated, key=lambda i: (count.get(i, 0), i))
-        if classes:
-            count[classes[0]] = count.get(classes[0], 0) + 1
+        if not classes:
+            continue
+        count[classes[0]] = count.get(classes[0], 0) + 1
+        same = (other is case and i == classes[0] for other, i in chosen)
+        if not any(same):  # it would be the same patch again
             chosen.append((case, classes[0]))
     return chosen
 

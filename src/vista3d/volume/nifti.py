@@ -10,11 +10,13 @@ import numpy as np
 from vista3d.errors import GeometryError, InputError
 from vista3d.volume.volume import Volume, VolumeMeta
 
+_SUFFIXES = (".nii.gz", ".seg.nrrd", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip", ".dcm")
+
 
 def stem(path: Path) -> str:
     """File name without its (double) extension."""
     name = path.name
-    for suffix in (".nii.gz", ".seg.nrrd", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip"):
+    for suffix in _SUFFIXES:
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vista3d.volume.geometry import Geometry
+
+if TYPE_CHECKING:
+    from vista3d.volume.dicom_series import DicomSeries
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class VolumeMeta:
         modality: DICOM modality, or "" where the format does not say.
         warnings: everything that was repaired or looked odd, for people.
         header: the format's own header, to write a mask with the same one.
+        series: the DICOM images it was read from, for results that refer to them.
     """
 
     name: str = "array"
@@ -27,6 +31,7 @@ class VolumeMeta:
     modality: str = ""
     warnings: tuple[str, ...] = ()
     header: Any = field(default=None, repr=False)
+    series: DicomSeries | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)

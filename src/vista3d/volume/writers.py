@@ -36,7 +36,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_labels(
-    path: Path, labels: np.ndarray, like: Volume, *, extension: bytes | None = None
+    path: Path,
+    labels: np.ndarray,
+    like: Volume,
+    *,
+    extension: bytes | None = None,
+    compress: bool = True,
 ) -> None:
     """Write a label map.
 
@@ -46,6 +51,7 @@ def write_labels(
         like: the scan. From NIfTI to NIfTI its header is kept, except for the fields that describe
             the voxel type and the display range.
         extension: content of a NIfTI header extension (ecode 0), such as label names.
+        compress: NRRD and MetaImage; some readers in browsers know raw voxels only.
 
     Raises:
         UsageError: unknown suffix, or labels of another shape than the scan.
@@ -57,7 +63,7 @@ def write_labels(
     if lower.endswith((".nii", ".nii.gz")):
         _write_nifti(path, labels, like, extension)
     elif lower.endswith((".nrrd", ".mha", ".mhd")):
-        _write_itk(path, labels, like)
+        _write_itk(path, labels, like, compress)
     else:
         msg = f"{path.name}: label maps are written as .nii, .nii.gz, .nrrd, .mha or .mhd"
         raise UsageError(msg)
@@ -109,7 +115,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
             yield file
 
 
-def _write_itk(path: Path, labels: np.ndarray, like: Volume) -> None:
+def _write_itk(path: Path, labels: np.ndarray, like: Volume, compress: bool) -> None:
     import SimpleITK as sitk  # noqa: N813
 
     geometry = like.geometry
@@ -123,7 +129,7 @@ def _write_itk(path: Path, labels: np.ndarray, like: Volume) -> None:
     image.SetDirection((affine[:3, :3] / np.array(geometry.spacing)).ravel().tolist())
     if path.suffix.lower() == ".mhd":
         # Two files that name each other cannot be renamed as one; the header goes last.
-        sitk.WriteImage(image, str(path), useCompression=True)
+        sitk.WriteImage(image, str(path), useCompression=compress)
         return
     with atomic_path(path) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True)
+        sitk.WriteImage(image, str(temporary), useCompression=compress)

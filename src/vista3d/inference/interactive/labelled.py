@@ -16,7 +16,8 @@ FIRST_NEW = 512
 def structures_of(objects: Iterable[SessionObject]) -> dict[int, anatomy.Structure]:
     """What each object is called in results, by object id.
 
-    The first object of a class takes the class's id and name. Anonymous objects, and further ones
+    The first object of a class takes the class's id and name; a class that only a fine-tuned model
+    has is called as its object is. Anonymous objects, and further ones
     of the same class, become new structures with ids from 512.
     """
     taken: set[int] = set()
@@ -24,7 +25,12 @@ def structures_of(objects: Iterable[SessionObject]) -> dict[int, anatomy.Structu
     for thing in objects:
         if thing.class_id is not None and thing.class_id not in taken:
             taken.add(thing.class_id)
-            out[thing.id] = anatomy.by_id(thing.class_id)
+            known = thing.class_id in anatomy.STRUCTURES
+            out[thing.id] = (
+                anatomy.by_id(thing.class_id)
+                if known
+                else anatomy.new_structure(thing.class_id, thing.name)
+            )
         else:
             out[thing.id] = anatomy.new_structure(FIRST_NEW + thing.id, thing.name)
     return out

@@ -180,7 +180,7 @@ class PointEngine:
         points, positive = [*anchors, *points], [True] * len(anchors) + positive
         if not any(positive):
             return None
-        special = prompt.class_id is not None and anatomy.by_id(prompt.class_id).special
+        special = prompt.class_id in anatomy.SPECIAL
         labels = np.array(positive, np.int64) + 2 * special
         request = WindowPrompt(np.array(points, np.float32), labels, prompt.novel)
         return np.asarray(self._runtime.logits(self._tokens(start), request).cpu().numpy())

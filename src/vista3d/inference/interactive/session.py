@@ -31,6 +31,9 @@ from vista3d.volume import Geometry, Volume
 Automatic = Callable[..., tuple[np.ndarray, tuple[int, ...]]]
 """classes, progress, cancel -> label map [i, j, k] of global ids, and the ids asked for."""
 
+TABLE = anatomy.Vocabulary()
+"""Of a model without classes of its own."""
+
 LAST_SUPPORTED = 132
 """Ids above it are novel to the point branch of the released network (facts 1.4)."""
 
@@ -71,6 +74,7 @@ class InteractiveSession:
         automatic: segments classes; None where `run_automatic` is not needed.
         overlap: what happens where an edit meets another object, see `scene.Overlap`.
         last_supported: highest class id the network's supported token was trained with.
+        vocabulary: names of the classes that an object may have.
 
     Raises:
         UsageError: an unknown overlap policy.
@@ -84,9 +88,10 @@ class InteractiveSession:
         *,
         overlap: Overlap = "overwrite",
         last_supported: int = LAST_SUPPORTED,
+        vocabulary: anatomy.Vocabulary = TABLE,
     ) -> None:
         self._volume, self._pointer, self._automatic = volume, pointer, automatic
-        self._last_supported = last_supported
+        self._last_supported, self._vocabulary = last_supported, vocabulary
         self._lock = threading.Lock()
         self._worker: int | None = None
         self._history = History(Scene())
@@ -98,6 +103,11 @@ class InteractiveSession:
     def volume(self) -> Volume:
         """The scan."""
         return self._volume
+
+    @property
+    def vocabulary(self) -> anatomy.Vocabulary:
+        """Names of the classes that an object may have."""
+        return self._vocabulary
 
     @property
     def overlap(self) -> Overlap:
@@ -172,7 +182,7 @@ class InteractiveSession:
             UnknownClassError: with the nearest names.
             UsageError: a group of structures.
         """
-        class_id = None if class_ is None else _one_class(class_)
+        class_id = None if class_ is None else _one_class(class_, self._vocabulary)
         scene = self._history.present
         self._history.push(scene.added(self._made(scene, name, class_id, novel)))
         return scene.next_id
@@ -416,8 +426,9 @@ class InteractiveSession:
     def _made(
         self, scene: Scene, name: str | None, class_id: int | None, novel: bool | None
     ) -> SessionObject:
-        if name is None:
-            name = f"object {scene.next_id}" if class_id is None else anatomy.by_id(class_id).name
+        if name is None and class_id is not None:
+            name = self._vocabulary.by_id(class_id).name
+        name = f"object {scene.next_id}" if name is None else name
         if novel is None:
             novel = class_id is None or class_id > self._last_supported
         nothing = Mask.empty(self._shape)
@@ -502,8 +513,8 @@ def _fits(box: Slices, shape: Triple) -> bool:
     )
 
 
-def _one_class(name: str | int) -> int:
-    ids = anatomy.resolve([name])
+def _one_class(name: str | int, vocabulary: anatomy.Vocabulary) -> int:
+    ids = vocabulary.resolve([name])
     if len(ids) != 1:
         parts = ", ".join(anatomy.by_id(i).name for i in ids[:4])
         msg = f"{name!r} is {len(ids)} structures ({parts}, ...): choose one for an object"

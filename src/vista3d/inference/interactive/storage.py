@@ -14,13 +14,14 @@ import zlib
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from vista3d import anatomy
 from vista3d.errors import InputError, UsageError
 from vista3d.inference.interactive.clicks import Click
 from vista3d.inference.interactive.history import STEPS, History, masks
+from vista3d.inference.interactive.labelled import FIRST_NEW
 from vista3d.inference.interactive.masks import Mask, tight
 from vista3d.inference.interactive.scene import Overlap, Scene, SessionObject
 from vista3d.inference.windows import Triple
@@ -37,8 +38,17 @@ _LAST_ID = 2**16 - 1
 """Objects are values of a uint16 label map."""
 
 
+_known: WeakKeyDictionary[Volume, str] = WeakKeyDictionary()
+
+
 def fingerprint(volume: Volume) -> str:
-    """Hash of the scan's values, whatever type and order they are held in; 2 s per GB."""
+    """Hash of the scan's values, whatever type and order they are held in; 2 s per GB, once."""
+    if volume not in _known:
+        _known[volume] = _hash(volume)
+    return _known[volume]
+
+
+def _hash(volume: Volume) -> str:
     digest = hashlib.blake2b(str(volume.array.shape).encode(), digest_size=16)
     for plane in volume.array:
         digest.update(np.ascontiguousarray(plane, np.float32).data)
@@ -207,7 +217,7 @@ def _object_in(entry: dict[str, Any], pool: list[Mask], shape: Triple) -> Sessio
         min(numbers) >= 0
         and 0 <= settled <= len(clicks)
         and 1 <= object_id <= _LAST_ID
-        and (class_id is None or class_id in anatomy.STRUCTURES)
+        and (class_id is None or 1 <= class_id < FIRST_NEW)
     )
     if not fine:
         raise ValueError(entry)

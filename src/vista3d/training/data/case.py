@@ -23,6 +23,10 @@ class DataSource:
         complete: an annotated class without voxels is absent from the scan. False where it only
             means that nobody drew it.
         absent: global ids that cannot occur in this body region; safe negatives.
+        mirror: whether patches may be mirrored: not where a class without a partner lies on one
+            side only.
+        anywhere: share of the patches that are cut out anywhere, not around a labelled structure.
+        intensity: what `volume.A_MIN` and `A_MAX` HU are in the unit of the scans; None: HU.
         head: global ids that may occur from the lowest plane of a drawn brain stem upwards; no
             other class does. Empty: nothing is concluded from a brain stem.
     """
@@ -32,6 +36,9 @@ class DataSource:
     complete: bool = True
     absent: frozenset[int] = frozenset()
     head: frozenset[int] = frozenset()
+    mirror: bool = True
+    anywhere: float = 0.1
+    intensity: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

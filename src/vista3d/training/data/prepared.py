@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -94,7 +94,7 @@ def prepare_arrays(case: Case, spacing: float) -> Arrays:
     if case.image is None:
         _, grid = vol.prepare(vol.Volume(ids, affine), size, crop="none")
         return Arrays(None, add_body(vol.labels_to_model(ids, grid), spacing))
-    scan = vol.check_ct(vol.read(case.image))
+    scan = _in_hu(vol.check_ct(vol.read(case.image)), case.source.intensity)
     _same_grid(case, scan, ids.shape)
     image, grid = vol.prepare(scan, size, crop="body", margin=8)
     labels = vol.labels_to_model(ids, grid)
@@ -106,6 +106,15 @@ def prepare_arrays(case: Case, spacing: float) -> Arrays:
         _same_grid(case, scan, regions.shape)
         supervoxels = vol.labels_to_model(regions, grid)
     return Arrays(np.clip(image, *HU_RANGE).astype(np.int16), labels, supervoxels)
+
+
+def _in_hu(scan: vol.Volume, intensity: tuple[float, float] | None) -> vol.Volume:
+    """The scan on the scale of HU, where its own unit is another."""
+    if intensity is None:
+        return scan
+    low, high = intensity
+    share = (scan.array.astype(np.float32) - low) / (high - low)
+    return replace(scan, array=vol.A_MIN + share * (vol.A_MAX - vol.A_MIN))
 
 
 def _labels(case: Case) -> tuple[np.ndarray, np.ndarray]:

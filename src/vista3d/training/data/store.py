@@ -112,6 +112,7 @@ class Store:
             "mapping": sorted(case.mapping.items()),
             "taught": [] if case.pseudo is None else sorted(case.pseudo.classes),
             "head": bool(case.source.head),
+            **({"intensity": scale} if (scale := case.source.intensity) else {}),
         }
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 

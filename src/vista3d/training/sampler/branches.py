@@ -34,7 +34,7 @@ SMALLEST_NOVEL = 8000 * 1.5**3
 
 def regular(scene: Scene, class_id: int) -> Target:
     """A whole structure under its own name; the only branch of a special class."""
-    return Target(scene.whole(class_id), novel=False, special=anatomy.by_id(class_id).special)
+    return Target(scene.whole(class_id), novel=False, special=class_id in anatomy.SPECIAL)
 
 
 def part_of_organ(scene: Scene, class_id: int, rng: np.random.Generator) -> Target | None:

@@ -138,7 +138,7 @@ def _make(
     """The object of one branch, or else a regular one; None where that needs a structure."""
     if class_id is None:
         return _nameless(name, scene, hu, asked, rng)
-    if anatomy.by_id(class_id).special:
+    if class_id in anatomy.SPECIAL:
         return branches.regular(scene, class_id)
     makers: dict[str, Callable[[], Target | None]] = {
         "part": lambda: branches.part_of_organ(scene, class_id, rng),

@@ -1,0 +1,88 @@
+"""Everything a model card says, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vista3d.card.results import Results, results_of
+from vista3d.card.words import Words, words_of
+from vista3d.network.metadata import CheckpointMeta
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known about a model.
+
+    Attributes:
+        meta: what the checkpoint says of itself.
+        parameters: of the network.
+        words: what people say.
+        results: what was measured.
+        file_bytes: size of the checkpoint; None where it is not on this machine.
+        version: of the model; "" where it has none.
+    """
+
+    meta: CheckpointMeta
+    parameters: int
+    words: Words
+    results: Results
+    file_bytes: int | None = None
+    version: str = ""
+
+
+def card_of(model: str, results: Results | None = None) -> Card:
+    """The card of a named model, or of a checkpoint file.
+
+    The facts about a published model are package data: its weights need not be here. A file speaks
+    for itself: nothing is said about it but what its metadata state and what holds for any VISTA3D.
+
+    Args:
+        model: "mini", a published model's name, or a path.
+        results: measured tables; None: those of the package, for a named model.
+
+    Raises:
+        WeightsError: no such model, or a damaged file.
+    """
+    from vista3d.network.published import PUBLISHED
+    from vista3d.network.weights import EMBEDDED
+
+    meta, size = _metadata(model)
+    name = model if model in ("mini", *PUBLISHED) else None
+    if name is None and Path(model).absolute() == EMBEDDED:
+        name = "mini"
+    if results is None:
+        results = Results() if name is None else results_of(name)
+    words = words_of(name)
+    version = _package_version() if name == "mini" else words.version
+    return Card(meta, _parameters(meta), words, results, size, version)
+
+
+def _metadata(model: str) -> tuple[CheckpointMeta, int | None]:
+    """What the model says of itself, and the size of its file."""
+    from vista3d.network.checkpoint import read_checkpoint
+    from vista3d.network.config import OFFICIAL
+    from vista3d.network.published import PUBLISHED, settings_of
+    from vista3d.network.weights import resolve
+
+    if model in PUBLISHED:
+        return settings_of(Path(PUBLISHED[model].file), OFFICIAL, model), None
+    path = resolve(model)
+    meta = CheckpointMeta.peek(path) or read_checkpoint(path)[1]
+    return meta, path.stat().st_size
+
+
+def _parameters(meta: CheckpointMeta) -> int:
+    import torch
+
+    from vista3d.network.vista3d import Vista3D
+
+    with torch.device("meta"):
+        network = Vista3D(meta.config)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _package_version() -> str:
+    from vista3d import __version__
+
+    return __version__

@@ -1,0 +1,169 @@
+"""`vista3d evaluate`: the paper's protocols on anybody's data, and runs side by side."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vista3d.errors import CohortError, UsageError
+
+if TYPE_CHECKING:
+    from vista3d.evaluation.report import Report
+    from vista3d.evaluation.run import CaseEnd
+
+EVERY_CASE = ("train", "validation", "test", "all")
+
+
+def evaluate(
+    datasets: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DATASET...", show_default=False,
+            help="What `vista3d train --data` takes; or with --compare, folders of runs.",
+        ),
+    ],
+    protocol: Annotated[
+        str,
+        typer.Option(
+            "--protocol", "-p",
+            help="auto, point, auto+point, clicks, zero-shot; several by commas, or all.",
+        ),
+    ] = "auto",
+    official: Annotated[
+        bool, typer.Option("--official", help="The released scripts' rules (docs/evaluation.md).")
+    ] = False,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="mini, official, or the path of a checkpoint.")
+    ] = "mini",
+    clicks: Annotated[
+        str, typer.Option("--clicks", help="Click budgets: 1,2,5. Default: the protocol's.")
+    ] = "",
+    classes: Annotated[
+        str, typer.Option("--classes", "-c", help="Names, groups or ids by commas. Default: all.")
+    ] = "",
+    split: Annotated[str, typer.Option("--split", help="train, validation, test or all.")] = (
+        "validation"
+    ),
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", help="Mapping file. Default: the shipped one.")
+    ] = None,
+    map_: Annotated[
+        str,
+        typer.Option("--map", help="What labels mean, as for finetune: '1:liver,2:my tumour'."),
+    ] = "",
+    cases: Annotated[
+        int | None, typer.Option("--cases", min=1, help="The first N scans of each data set.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Run folder; finished cases in it are skipped."),
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Show finished runs side by side.")
+    ] = False,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", help="Of the surface Dice, mm.")
+    ] = 1.0,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="Prompt all that the model knows.")
+    ] = False,
+    device: Annotated[
+        str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")
+    ] = "auto",
+    runtime: Annotated[str, typer.Option("--runtime", help="auto, torch or openvino.")] = "auto",
+    precision: Annotated[
+        str, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")
+    ] = "auto",
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, help="That share the cases.")
+    ] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Of all that is random.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
+) -> None:  # fmt: skip
+    """Evaluate a model: tables with intervals, curves and worst cases in RUN/report.html.
+
+    Exit code 3: some scans could not be evaluated; the others are in the report.
+    """
+    from vista3d.evaluation.protocols import PROTOCOLS
+    from vista3d.evaluation.report import compare as compared
+    from vista3d.evaluation.run import ModelSource
+    from vista3d.studies import evaluate as evaluated
+
+    if compare:
+        if output is None:
+            msg = "--compare needs -o FOLDER, where the comparison goes"
+            raise UsageError(msg)
+        report = compared(datasets)
+        report.write(output)
+    else:
+        if split not in EVERY_CASE:
+            msg = f"unknown split {split!r}: one of {', '.join(EVERY_CASE)}"
+            raise UsageError(msg)
+        names = _words(protocol)
+        report = evaluated(
+            ModelSource(model, device, runtime, precision),
+            datasets,
+            list(PROTOCOLS) if names == ["all"] else names,
+            official=official,
+            clicks=_numbers(clicks) if clicks else None,
+            classes=_words(classes),
+            split=None if split == "all" else split,  # type: ignore[arg-type]
+            mapping=mapping,
+            labels=map_,
+            cases=cases,
+            tolerance_mm=tolerance,
+            everything=everything,
+            output=output,
+            processes=processes,
+            seed=seed,
+            listen=_Lines(),
+        )
+    _show(report, output, as_json)
+    if report.failures:
+        names = sorted(report.failures)
+        msg = f"{len(names)} scans were not evaluated: {', '.join(names[:5])}"
+        raise CohortError(msg)
+
+
+class _Lines:
+    """One line on standard error for each case."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    def __call__(self, end: CaseEnd, done: int, total: int) -> None:
+        from vista3d.cli.progress import duration
+
+        spent = duration(time.monotonic() - self._started)
+        why = f": {end.error}" if end.error else ""
+        name = f"{end.case.dataset}/{end.case.name}"
+        typer.echo(f"{end.run} {done}/{total} {name} {end.state}, {spent}{why}", err=True)
+
+
+def _show(report: Report, output: Path | None, as_json: bool) -> None:
+    from vista3d.evaluation.report.files import summary_document
+    from vista3d.evaluation.report.markdown import markdown
+
+    listed = [(run, report.lines(run)) for run in report.runs]
+    if as_json:
+        typer.echo(json.dumps(summary_document(listed), indent=1))
+        return
+    typer.echo(markdown(listed))
+    if output is not None:
+        typer.echo(f"{output / 'report.html'}: tables, curves and worst cases")
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(word) for word in _words(text)]
+    except ValueError:
+        msg = f"--clicks {text!r} must be whole numbers by commas, such as 1,2,5,10"
+        raise UsageError(msg) from None

@@ -1,0 +1,62 @@
+"""`vista3d finetune`: a model for a new structure from a few annotated scans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def finetune(
+    data: Annotated[
+        Path, typer.Option("--data", help="One data set: nnU-Net raw folder, datalist or CSV.")
+    ],
+    map_: Annotated[
+        str,
+        typer.Option(
+            "--map", help="What its labels mean: '1:pancreas,2:new:my tumour'. Others: background."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Run folder; an existing run is resumed.")
+    ],
+    cases: Annotated[
+        int | None, typer.Option("--cases", help="Scans to learn from. Default: all.")
+    ] = None,
+    initial: Annotated[
+        str, typer.Option("--initial", help="Model to start from: mini, official or a file.")
+    ] = "mini",
+    mode: Annotated[
+        Literal["full", "light"],
+        typer.Option("--mode", help="light: class embeddings, head and norms only."),
+    ] = "full",
+    points: Annotated[
+        bool, typer.Option("--points", help="Also train clicks, for half as long again.")
+    ] = False,
+    minutes: Annotated[float, typer.Option("--minutes", help="Of training, at most.")] = 20.0,
+    steps: Annotated[int, typer.Option("--steps", help="Of training, at most.")] = 2000,
+    spacing: Annotated[
+        float | None, typer.Option("--spacing", help="Of the grid, mm. Default: from the scans.")
+    ] = None,
+    patch: Annotated[
+        int | None, typer.Option("--patch", help="Voxels per side. Default: from the scans.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Prepared scans. Default: in the run folder.")
+    ] = None,
+) -> None:
+    """Fine-tune a model on a data set and write RUN/model.safetensors.
+
+    Example: vista3d finetune --data Dataset001_Mine --map "1:pancreas" --cases 5 -o RUN
+    """
+    from vista3d.training.finetuning import finetune as tune
+
+    model = tune(
+        initial, data, map_, output, cases=cases, mode=mode, points=points, minutes=minutes,
+        steps=steps, spacing=spacing, patch=patch, seed=seed, device=device, cache=cache,
+    )  # fmt: skip
+    names = ", ".join(f"{i} {model.vocabulary.by_id(i).name}" for i in model.meta.classes)
+    typer.echo(f"{output / 'model.safetensors'}: {names}")

@@ -1,0 +1,34 @@
+"""Two published figures are of a difference (facts 5.1): an organ without the lesion in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from vista3d.evaluation.case import Target
+from vista3d.evaluation.scan import Scan
+
+ORGANS = {3: (1, 26), 7: (4, 24)}
+"""Task of the Medical Segmentation Decathlon -> organ, and the lesion taken out of it: liver and
+hepatic tumour, pancreas and pancreatic tumour."""
+
+
+def without_lesions(
+    scan: Scan, targets: Sequence[Target], masks: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """Masks of the targets, the organ of tasks 3 and 7 without its lesion."""
+    organ, lesion = ORGANS.get(decathlon_task(scan.case.dataset), (None, None))
+    by_class = {target.class_id: mask for target, mask in zip(targets, masks, strict=True)}
+    taken = by_class.get(lesion)
+    return [
+        mask & ~taken if taken is not None and target.class_id == organ else mask
+        for target, mask in zip(targets, masks, strict=True)
+    ]
+
+
+def decathlon_task(dataset: str) -> int:
+    """Number of a task, named as by its authors or by nnU-Net; 0 for any other data set."""
+    found = re.fullmatch(r"Task0?(\d+)(_\w+)?|Dataset00(\d)_(Liver|Pancreas)", dataset)
+    return int(found[1] or found[3]) if found else 0

@@ -1,0 +1,38 @@
+"""`val_multigpu_point_patch`, val_auto: false (facts 5.2): the published "point" column.
+
+One click in EVERY window for EVERY structure in it, placed at the truth: tens to hundreds of clicks
+for a scan, which the published "one click" is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from vista3d.evaluation.answer import Answer
+from vista3d.evaluation.case import Target, mask_of
+from vista3d.evaluation.official.clicks import Trial, centre
+from vista3d.evaluation.official.grid import Blend, OfficialGrid
+from vista3d.evaluation.official.lesions import without_lesions
+from vista3d.evaluation.official.prompt import window_prompt
+from vista3d.evaluation.scan import Scan
+
+
+def point(scan: Scan, targets: Sequence[Target], budgets: Sequence[int]) -> Iterator[Answer]:
+    """Click in every window that holds a part of the structure."""
+    grid = OfficialGrid.of(scan, crop=True)
+    blends = [Blend(grid) for _ in targets]
+    used = [0] * len(targets)
+    for start in grid.starts():
+        truth = grid.window(grid.truth, start)
+        for number, target in enumerate(targets):
+            there = mask_of(truth, target)
+            if not there.any():
+                continue
+            prompt = window_prompt(Trial(positive=(centre(there),)), target, scan)
+            logits = scan.points.logits(grid.tokens(start), prompt).cpu().numpy()
+            blends[number].add(start, logits)
+            used[number] += 1
+    own = [grid.restore(blend.logits() > 0) for blend in blends]
+    masks = without_lesions(scan, targets, own)
+    for target, mask, clicks in zip(targets, masks, used, strict=True):
+        yield Answer(target, 1, clicks, mask)

@@ -1,0 +1,208 @@
+"""The HTML page: one file with everything in it, nothing fetched from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vista3d.errors import UsageError
+from vista3d.evaluation.comparison import Difference, differences
+from vista3d.evaluation.metrics.intervals import Estimate
+from vista3d.evaluation.report.charts import Curve, chart, strip
+from vista3d.evaluation.report.files import Listed
+from vista3d.evaluation.row import Row
+from vista3d.evaluation.run_folder import Run
+from vista3d.evaluation.settings import Settings
+from vista3d.evaluation.summary import ALL, Line
+from vista3d.volume.writers import atomic_path
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+WORST = 6
+"""Pictures of a run."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One run on the page.
+
+    Attributes:
+        run: its rows and pictures.
+        lines: its figures.
+        better: than the first run of the same protocol; empty for that one itself.
+        style: CSS class of its colour.
+    """
+
+    run: Run
+    lines: Sequence[Line]
+    better: Sequence[Difference]
+    style: str
+
+    @property
+    def last(self) -> int:
+        """The largest budget: what the tables show."""
+        return self.run.settings.clicks[-1]
+
+    @property
+    def all(self) -> Line:
+        """All structures at the largest budget."""
+        return self.line(ALL, self.last)
+
+    def line(self, structure: str, clicks: int) -> Line:
+        """A line by its key."""
+        return next(x for x in self.lines if (x.structure, x.clicks) == (structure, clicks))
+
+    def named(self, structure: str) -> Line | None:
+        """A structure at the largest budget; None where this run does not have it."""
+        found = (x for x in self.lines if (x.structure, x.clicks) == (structure, self.last))
+        return next(found, None)
+
+    def difference(self, structure: str) -> Difference | None:
+        """To the first run, at the largest budget."""
+        found = (x for x in self.better if (x.structure, x.clicks) == (structure, self.last))
+        return next(found, None)
+
+    def strip(self, structure: str) -> str:
+        """Scores of a structure at the largest budget."""
+        line = self.line(structure, self.last)
+        rows = [row for row in self.run.rows if row.clicks == self.last]
+        if structure != ALL:
+            rows = [row for row in rows if row.structure == structure]
+        dropped = self.run.settings.official
+        values = [
+            row.score.dice
+            for row in rows
+            if not (dropped and row.score.outcome == "false positive")
+        ]
+        return strip(values if structure != ALL else (), line.dice)
+
+    def worst(self) -> list[tuple[Row, str]]:
+        """Rows with a picture, the worst first, and their pictures as data URLs."""
+        worst: dict[tuple[str, str], Row] = {}
+        for row in self.run.rows:
+            if row.clicks != self.last or math.isnan(row.score.dice):
+                continue
+            if row.scan not in worst or row.score.dice < worst[row.scan].score.dice:
+                worst[row.scan] = row
+        pictures = self.run.pictures or {}
+        rows = sorted(worst.values(), key=lambda row: row.score.dice)
+        return [(row, _data_url(pictures[row.scan])) for row in rows if row.scan in pictures][
+            :WORST
+        ]
+
+
+@dataclass(frozen=True)
+class Group:
+    """All runs of one protocol."""
+
+    runs: Sequence[Shown]
+
+    @property
+    def settings(self) -> Settings:
+        """Of the first run."""
+        return self.runs[0].run.settings
+
+    @property
+    def structures(self) -> list[str]:
+        """Names in any of the runs."""
+        names = {line.structure for shown in self.runs for line in shown.lines}
+        return sorted(names - {ALL})
+
+    def charts(self) -> list[tuple[str, str]]:
+        """Title and drawing of the curves, all structures first."""
+        if all(len(shown.run.settings.clicks) == 1 for shown in self.runs):
+            return []
+        last = max(line.used for shown in self.runs for line in shown.lines)
+        return [(name, chart(self._curves(name), last)) for name in (ALL, *self.structures)]
+
+    def _curves(self, structure: str) -> list[Curve]:
+        return [
+            Curve(
+                shown.run.name,
+                shown.style,
+                tuple((x.used, x.dice) for x in shown.lines if x.structure == structure),
+            )
+            for shown in self.runs
+        ]
+
+
+def write_page(path: Path, listed: Listed) -> Path:
+    """Write the page of some runs, atomically.
+
+    Raises:
+        UsageError: Jinja is not installed.
+    """
+    groups: dict[str, list[Shown]] = {}
+    names = list(dict.fromkeys(run.name for run, _ in listed))
+    for run, lines in listed:
+        if not lines:  # every scan failed
+            continue
+        group = groups.setdefault(run.settings.label, [])
+        first = group[0].run if group else None
+        better = [] if first is None else differences(run.rows, first.rows, seed=run.settings.seed)
+        group.append(Shown(run, lines, better, f"c{names.index(run.name) % 6}"))
+    scans = {row.scan for run, _ in listed for row in run.rows}
+    text = _template().render(
+        groups=[Group(shown) for shown in groups.values()],
+        runs=[run for run, _ in listed],
+        names=names,
+        datasets=sorted(Counter(dataset for dataset, _ in scans).items()),
+        all_structures=ALL,
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+@cache
+def _template() -> Template:
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ImportError as error:
+        msg = "the HTML report needs Jinja: `pip install vista3d[evaluate]`"
+        raise UsageError(msg) from error
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"figure": figure, "interval": interval, "signed": signed}
+    environment.tests["clear"] = is_clear
+    folder = resources.files(__package__)
+    return environment.from_string(folder.joinpath("page.html.j2").read_text(encoding="utf-8"))
+
+
+def figure(value: float, digits: int = 3) -> str:
+    """A number for a table; a dash where there is none."""
+    if math.isnan(value):
+        return "–"
+    return "∞" if math.isinf(value) else f"{value:.{digits}f}"
+
+
+def interval(value: Estimate, digits: int = 3) -> str:
+    """Both ends; nothing where there is no interval."""
+    if math.isnan(value.low):
+        return ""
+    return f"{figure(value.low, digits)} to {figure(value.high, digits)}"
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A number with its sign, a true minus."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def is_clear(value: Estimate) -> bool:
+    """Whether an interval of differences leaves out 0."""
+    return value.low > 0 or value.high < 0
+
+
+def _data_url(path: Path) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(path.read_bytes()).decode("ascii")

@@ -1,0 +1,59 @@
+"""Which structures of a case a run evaluates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from vista3d import anatomy
+from vista3d.errors import UnknownClassError, UsageError
+from vista3d.evaluation.case import EvaluationCase, Target
+from vista3d.evaluation.protocols import Protocol
+
+
+def select(
+    cases: Iterable[EvaluationCase],
+    protocol: Protocol,
+    known: frozenset[int],
+    structures: Sequence[str],
+) -> list[EvaluationCase]:
+    """The cases that have something to evaluate, and only that; perhaps none.
+
+    Args:
+        cases: of all data sets.
+        protocol: decides between what the model knows and what it does not.
+        known: global ids that the model was trained on.
+        structures: names, ids or groups; of a protocol for novel structures, these are clicked as
+            if the model did not know them. Empty: all.
+
+    Raises:
+        UsageError: a structure that no case has.
+    """
+    cases = list(cases)
+    for name in structures:
+        if not any(_named(target, name) for case in cases for target in case.targets):
+            there = sorted({target.name for case in cases for target in case.targets})
+            msg = f"no case annotates {name!r}: the data sets have {', '.join(there) or 'nothing'}"
+            raise UsageError(msg)
+
+    def wanted(target: Target) -> bool:
+        novel = target.class_id is None or target.class_id not in known
+        if structures and not any(_named(target, name) for name in structures):
+            return False
+        return not novel if protocol.targets == "known" else novel or bool(structures)
+
+    chosen = (
+        replace(case, targets=tuple(target for target in case.targets if wanted(target)))
+        for case in cases
+    )
+    return [case for case in chosen if case.targets]
+
+
+def _named(target: Target, name: str) -> bool:
+    """Whether a name, an id or a group means a target."""
+    if name.casefold() == target.name.casefold():
+        return True
+    try:
+        return target.class_id in anatomy.resolve([name])
+    except UnknownClassError:
+        return False

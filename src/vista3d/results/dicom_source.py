@@ -1,0 +1,150 @@
+"""What results in DICOM take from the scan they belong to: patient, study, frame of reference."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vista3d.anatomy import CodedConcept
+from vista3d.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from highdicom.coding_schemes import CodingSchemeIdentificationItem
+    from pydicom import Dataset
+    from pydicom.tag import BaseTag
+
+    from vista3d.anatomy import Structure
+    from vista3d.volume import Volume
+    from vista3d.volume.dicom_series import DicomSeries
+
+log = logging.getLogger(__name__)
+
+Maker = Literal["automatic", "semiautomatic"]
+"""Whether classes were asked for, or somebody clicked."""
+
+MANUFACTURER = "vista3d (open source)"
+MODEL_NAME = "vista3d"
+SERIAL_NUMBER = "0"
+"""There is no device; the attribute must have a value (PS3.3 C.7.5.2)."""
+
+PRIVATE_SCHEME = "99VISTA3D"
+"""Coding scheme of structures that our table has no SNOMED CT code for; PS3.16 8.2 keeps names
+that begin with 99 for private schemes. The code is the global class id."""
+
+_IDENTIFYING = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID",
+                "FrameOfReferenceUID")  # fmt: skip
+_MAY_BE_EMPTY = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber",
+                 "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName")  # fmt: skip
+"""Type 2: must be there, without a value where it is unknown. Anonymisers remove some of them."""
+_PATIENT_SEX, _SEX = 0x00100040, ("M", "F", "O")
+
+
+def source_series(volume: Volume, labels: NDArray[np.integer]) -> DicomSeries:
+    """The series of the scan, fit to be referred to.
+
+    Results take patient and study from its first image. There, malformed values are left out and
+    what must be there is added, empty; identity and geometry stay as they are.
+
+    Raises:
+        InputError: as `require_series`.
+        UsageError: labels of another shape than the scan.
+    """
+    from pydicom.datadict import keyword_for_tag
+
+    if labels.shape != volume.array.shape:
+        msg = f"labels of shape {labels.shape} do not belong to a scan of {volume.array.shape}"
+        raise UsageError(msg)
+    series = require_series(volume)
+    first = series.images[0]
+    with values_as_they_are():
+        for tag in list(first.keys()):
+            if not _readable(first, tag):
+                # The value may be a person's: it is not logged.
+                log.warning("%s of the scan is malformed: left out", keyword_for_tag(tag) or tag)
+                del first[tag]
+        for name in _MAY_BE_EMPTY:
+            if name not in first:
+                setattr(first, name, None)
+        if not series.frames and not first.get("SliceThickness"):
+            # It may be empty in an image, never in a segmentation, which takes it from the first.
+            first.SliceThickness = f"{volume.geometry.spacing[2]:.6g}"
+    return series
+
+
+@contextlib.contextmanager
+def values_as_they_are() -> Iterator[None]:
+    """No checks by pydicom: they would quote personal data in warnings."""
+    from pydicom.config import disable_value_validation
+
+    with disable_value_validation():
+        yield
+
+
+def _readable(image: Dataset, tag: BaseTag) -> bool:
+    """Whether a value is one of its type; dates and sex are what anonymisers replace by words."""
+    from pydicom.valuerep import DA, TM
+
+    try:
+        element = image[tag]
+        if tag == _PATIENT_SEX:
+            return not element.value or element.value in _SEX
+        parser = {"DA": DA, "TM": TM}.get(element.VR)
+        if parser is not None and element.VM == 1:
+            parser(str(element.value))
+    except (ValueError, TypeError, OverflowError, NotImplementedError):
+        return False
+    return True
+
+
+def require_series(volume: Volume) -> DicomSeries:
+    """The series of the scan; called before the work too, as nothing can be done about it later.
+
+    Raises:
+        InputError: the scan was not read from DICOM, or lacks the UIDs that identify it.
+    """
+    from pydicom.uid import UID
+
+    series = volume.meta.series
+    if series is None:
+        msg = (
+            f"'{volume.meta.name}' was read from {volume.meta.format}: DICOM results refer to the "
+            "images of a DICOM series, so pass the scan as a DICOM folder or zip, or write nifti "
+            "or seg.nrrd"
+        )
+        raise InputError(msg)
+    missing = {name for image in series.images for name in _IDENTIFYING if not image.get(name)}
+    if missing:
+        listed = ", ".join(name for name in _IDENTIFYING if name in missing)
+        msg = (
+            f"the DICOM images of '{volume.meta.name}' lack {listed}, by which a result would "
+            "refer to them: use the images as the scanner or archive sent them, or write nifti or "
+            "seg.nrrd"
+        )
+        raise InputError(msg)
+    kind = UID(series.images[0].SOPClassUID)
+    if kind.type != "SOP Class":
+        msg = (
+            f"the DICOM images of '{volume.meta.name}' are of the private class {kind}: results "
+            "can refer to images of the standard's classes only, write nifti or seg.nrrd"
+        )
+        raise InputError(msg)
+    return series
+
+
+def type_of(structure: Structure) -> CodedConcept:
+    """The code of what a structure is; of our own scheme where SNOMED CT's is not known."""
+    return structure.type or CodedConcept(str(structure.id), PRIVATE_SCHEME, structure.name[:64])
+
+
+def private_scheme() -> CodingSchemeIdentificationItem:
+    """What our own coding scheme is, for readers that meet its codes."""
+    from highdicom.coding_schemes import CodingSchemeIdentificationItem
+
+    return CodingSchemeIdentificationItem(
+        PRIVATE_SCHEME, name="vista3d class ids", responsible_organization=MANUFACTURER
+    )

@@ -1,0 +1,122 @@
+"""Edits of a session: objects, clicks, brush, history."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+
+from vista3d.inference import InteractiveSession
+from vista3d.server.labels_wire import parse_box, unpack_bool
+from vista3d.server.routes.common import API, Id, Served, answer
+from vista3d.server.schemas import (
+    ClickGone,
+    Cursor,
+    EditOut,
+    NewClick,
+    NewObject,
+    ObjectChange,
+    OverlapChoice,
+    Reset,
+    overlap_of,
+)
+from vista3d.server.service import Service
+
+router = APIRouter(prefix=f"{API}/sessions/{{session}}", tags=["edits"])
+
+
+@router.post("/objects")
+def add_object(service: Served, session: Id, body: NewObject) -> EditOut:
+    """A new object without a voxel; it becomes the active one."""
+    edit = service.add_object(session, body.name, body.class_)
+    return answer(service, session, edit)
+
+
+@router.patch("/objects/{number}")
+def change_object(service: Served, session: Id, number: int, body: ObjectChange) -> EditOut:
+    """Rename, lock, unlock, activate."""
+
+    def work(opened: InteractiveSession) -> None:
+        if body.name is not None:
+            opened.rename(number, body.name)
+        if body.locked is not None:
+            opened.lock(number, body.locked)
+        if body.active:
+            opened.activate(number)
+
+    return answer(service, session, service.edit(session, work))
+
+
+@router.delete("/objects/{number}")
+def remove_object(service: Served, session: Id, number: int) -> EditOut:
+    """Take an object away."""
+    edit = service.edit(session, lambda s: s.remove_object(number))
+    return answer(service, session, edit)
+
+
+@router.post("/clicks")
+def click(service: Served, session: Id, body: NewClick) -> EditOut:
+    """Click, and wait for the answer."""
+    x, y, z = body.position
+    edit = service.click(
+        session, (x, y, z), body.positive, space=body.space, object_id=body.object
+    )  # fmt: skip
+    return answer(service, session, edit)
+
+
+@router.delete("/clicks")
+def remove_click(service: Served, session: Id, body: ClickGone) -> EditOut:
+    """Take back one click; the others are answered again."""
+    return answer(service, session, service.remove_click(session, body.object, body.index))
+
+
+@router.post("/brush")
+async def brush(
+    service: Served,
+    session: Id,
+    request: Request,
+    box: str,
+    number: int = Query(alias="object"),
+) -> EditOut:
+    """Set the voxels of a box by hand: gzip of uint8 0 or 1, i fastest."""
+    data = await request.body()
+    return await run_in_threadpool(_brush, service, session, number, box, data)
+
+
+@router.post("/undo")
+def undo(service: Served, session: Id) -> EditOut:
+    """Take back the last change; nothing happens where there is none."""
+    return answer(service, session, service.edit(session, lambda s: s.undo()))
+
+
+@router.post("/redo")
+def redo(service: Served, session: Id) -> EditOut:
+    """Do the last undone change again."""
+    return answer(service, session, service.edit(session, lambda s: s.redo()))
+
+
+@router.post("/reset")
+def reset(service: Served, session: Id, body: Reset | None = None) -> EditOut:
+    """Drop the clicks of an object, or all objects."""
+    number = None if body is None else body.object
+    return answer(service, session, service.edit(session, lambda s: s.reset(number)))
+
+
+@router.put("/overlap")
+def overlap(service: Served, session: Id, body: OverlapChoice) -> EditOut:
+    """What happens where an edit meets another object."""
+    return answer(service, session, service.set_overlap(session, overlap_of(body.policy)))
+
+
+@router.post("/prefetch", status_code=202)
+def prefetch(service: Served, session: Id, body: Cursor) -> dict[str, str]:
+    """Prepare the window of a click that may follow; done only when the device is idle."""
+    x, y, z = body.position
+    service.prefetch(session, (x, y, z), body.space)
+    return {"status": "accepted"}
+
+
+def _brush(service: Service, session: str, number: int, box: str, data: bytes) -> EditOut:
+    with service.sessions.lease(session) as held:
+        part = parse_box(box, held.session.volume.geometry.shape)
+    edit = service.paint(session, number, part, unpack_bool(data, part))
+    return answer(service, session, edit)

@@ -1,0 +1,115 @@
+"""One call for the paper's protocols: a model, data sets, and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from vista3d.errors import UsageError
+from vista3d.evaluation.metrics import TOLERANCE_MM
+from vista3d.evaluation.protocols import budgets, takes_clicks
+from vista3d.evaluation.protocols import protocol as protocol_by_name
+from vista3d.evaluation.report import Report
+from vista3d.evaluation.run import Listener, ModelSource, run_cases
+from vista3d.evaluation.run_folder import collect
+from vista3d.evaluation.settings import Settings, describe_model
+from vista3d.studies.cases import Choice, evaluation_cases
+from vista3d.training.data.splits import Split
+
+if TYPE_CHECKING:
+    from vista3d.inference import Model
+
+
+def evaluate(
+    model: Model | str | Path | ModelSource,
+    dataset: Path | str | Sequence[Path | str],
+    protocol: str | Sequence[str] = "auto",
+    *,
+    official: bool = False,
+    clicks: Sequence[int] | None = None,
+    classes: Sequence[str] = (),
+    split: Split | None = "validation",
+    mapping: Path | None = None,
+    labels: str = "",
+    cases: int | None = None,
+    tolerance_mm: float = TOLERANCE_MM,
+    everything: bool = False,
+    output: Path | None = None,
+    processes: int = 1,
+    seed: int = 0,
+    listen: Listener = lambda end, done, total: None,
+) -> Report:
+    """Evaluate a model on data sets by a protocol of the paper, or several.
+
+    Args:
+        model: loaded, or what `vista3d.load` takes.
+        dataset: what `vista3d train --data` takes; one or several.
+        protocol: "auto", "point", "auto+point", "clicks", "zero-shot", or several of them.
+        official: the released scripts' rules, for comparison with published figures.
+        clicks: budgets, where a protocol has a choice.
+        classes: names, ids or groups; all by default.
+        split: of the patients; None: all of them.
+        mapping: mapping file; None: the shipped one.
+        labels: what labels mean, as in `finetune`: "1:liver,2:my tumour"; for one data set.
+        cases: the first so many of each data set; all by default.
+        tolerance_mm: of the surface Dice.
+        everything: ask automatic runs for all that the model knows, not for the data sets' classes.
+        output: folder for results and the report; finished cases in it are skipped.
+        processes: that share the cases; several need the model by name.
+        seed: of everything random.
+        listen: told each case as it ends.
+
+    Raises:
+        InputError: a data set that cannot be read. A single scan that cannot be is a failure in the
+            report.
+        UsageError: an unknown protocol or structure, nothing to evaluate, or options that do not
+            go together.
+        WeightsError: the model cannot be loaded.
+    """
+    names = [protocol] if isinstance(protocol, str) else list(protocol)
+    plans = [
+        Settings(
+            name,
+            official,
+            _budgets(name, official, clicks, alone=len(names) == 1),
+            tuple(classes),
+            tolerance_mm,
+            everything,
+            seed,
+        )
+        for name in names
+    ]
+    paths = [dataset] if isinstance(dataset, Path | str) else list(dataset)
+    source = ModelSource(str(model)) if isinstance(model, str | Path) else None
+    source = model if isinstance(model, ModelSource) else source
+    loaded = source.load() if source is not None else cast("Model", model)
+    found = evaluation_cases(map(Path, paths), Choice(split, mapping, labels, cases), loaded.meta)
+    runs = []
+    for plan in plans:
+        ends = run_cases(
+            found, loaded, plan, output, source=source, processes=processes, listen=listen
+        )
+        if ends:
+            runs.append(collect(ends, plan, describe_model(loaded), output))
+    if not runs:
+        kinds = " and ".join(sorted({plan.experiment.targets for plan in plans}))
+        msg = (
+            f"none of the {len(found)} scans annotates a structure for {', '.join(names)} "
+            f"({kinds} to model {loaded.meta.name!r}): choose another protocol, split or classes"
+        )
+        raise UsageError(msg)
+    report = Report(tuple(runs))
+    if output is not None:
+        report.write(output)
+    return report
+
+
+def _budgets(
+    name: str, official: bool, asked: Sequence[int] | None, *, alone: bool
+) -> tuple[int, ...]:
+    """Click budgets of a protocol. Beside others, one that has no choice keeps its own."""
+    chosen = protocol_by_name(name)
+    if not alone and not takes_clicks(chosen, official):
+        asked = None
+    return budgets(chosen, official, asked)

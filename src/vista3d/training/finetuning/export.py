@@ -1,0 +1,80 @@
+"""The model file of a fine-tuning run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vista3d.network.checkpoint import save_checkpoint
+from vista3d.network.metadata import CheckpointMeta
+from vista3d.training.finetuning.plan import Plan
+from vista3d.training.finetuning.targets import Target
+from vista3d.training.recipe import PointStage
+from vista3d.training.stage_run import StageRun
+
+TERMS = " Fine-tuned on other data, whose terms hold as well."
+
+
+def describe(
+    runs: Sequence[StageRun],
+    plan: Plan,
+    targets: Sequence[Target],
+    base: CheckpointMeta,
+    name: str,
+    data: Counter[str],
+) -> CheckpointMeta:
+    """What the new file says of itself.
+
+    It offers the classes it was fine-tuned on and no others: what became of those that the model
+    knew before was not measured.
+
+    Args:
+        runs: the stages, in order.
+        plan: of the run.
+        targets: what was learned.
+        base: of the model that was started from.
+        name: of the new model.
+        data: training scans by data set.
+    """
+    stages: list[dict[str, Any]] = [
+        {
+            "stage": run.stage.name,
+            "parts": list(run.stage.parts),
+            "steps": run.step,
+            "patch": run.stage.patch,
+            "seed": run.recipe.seed,
+        }
+        for run in runs
+    ]
+    encoder = any("encoder" in run.stage.parts for run in runs)
+    clicked = any(isinstance(run.stage, PointStage) for run in runs)
+    point_branch = base.provenance.get("point_branch", "trained")
+    if encoder and not clicked and point_branch != "untrained":
+        point_branch = "trained, with the encoder before fine-tuning"
+    return CheckpointMeta(
+        name=name,
+        config=base.config,
+        spacing=(plan.spacing,) * 3,
+        window=(plan.patch,) * 3,
+        # The point branch keeps the windows that it was trained at.
+        point_window=base.click_window,
+        point_context=base.click_context,
+        intensity=plan.intensity,
+        intensity_kind="hu",
+        classes=tuple(sorted(target.class_id for target in targets)),
+        names={target.class_id: target.name for target in targets if target.name},
+        licence=base.licence.removesuffix(TERMS) + TERMS,
+        provenance={
+            "base": {"name": base.name, **base.provenance},
+            "training_cases": dict(data),
+            "stages": stages,
+            "point_branch": "trained" if clicked else point_branch,
+        },
+    )
+
+
+def write_model(path: Path, runs: Sequence[StageRun], meta: CheckpointMeta) -> None:
+    """The averaged weights of the last stage."""
+    save_checkpoint(path, runs[-1].average, meta, dtype="float16")

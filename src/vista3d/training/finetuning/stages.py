@@ -1,0 +1,87 @@
+"""What a fine-tuning run trains, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vista3d.network.metadata import CheckpointMeta
+from vista3d.training.recipe import AutoStage, PointStage
+from vista3d.training.sampler import BranchShares
+
+Mode = Literal["full", "light"]
+MODES: tuple[Mode, ...] = ("full", "light")
+
+VALIDATE_EVERY = 25
+"""Steps."""
+
+PATIENCE = 12
+"""Validations without a gain that end a stage: 300 steps, since one held-out scan is noisy and the
+last steps, at a low learning rate, are often the best."""
+
+STEPS = 2000
+"""Steps of a run whose time allows more."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Peak learning rate and weight decay."""
+
+    rate: float
+    decay: float
+
+
+RATES: dict[Mode, Rates] = {
+    "full": Rates(5e-4, 1e-2),
+    # Without decay the rows of all other classes stay bit for bit what they are.
+    "light": Rates(3e-3, 0.0),
+}
+
+
+def auto_stage(mode: Mode, patch: int, steps: int, learning_rate: float | None = None) -> AutoStage:
+    """The automatic branch (paper section 6): all of it with its encoder, or a few percent of it.
+
+    Args:
+        mode: "full": encoder, automatic decoder and class head, as released. "light": class head
+            with its embeddings, and the norms of the automatic decoder; encoder and point branch
+            stay what they are, so that clicks do, too.
+        patch: voxels per side.
+        steps: optimiser steps.
+        learning_rate: at its peak; None: of the mode.
+    """
+    return AutoStage(
+        name="auto",
+        parts=("encoder", "auto") if mode == "full" else ("class head", "auto norms"),
+        patch=patch,
+        steps=steps,
+        learning_rate=learning_rate or RATES[mode].rate,
+        warmup=min(20, steps // 10),
+        weight_decay=RATES[mode].decay,
+        betas=(0.9, 0.99),
+        clip=1.0,
+        validate_every=min(VALIDATE_EVERY, steps),
+    )
+
+
+def point_stage(base: CheckpointMeta, steps: int) -> PointStage:
+    """The point branch on the new encoder; objects carry the token that clicks on them will."""
+    return PointStage(
+        name="points",
+        parts=("points",),
+        patch=min(base.click_context),
+        window=min(base.click_window),
+        views=3,
+        steps=steps,
+        learning_rate=3e-4,
+        head_rate=1e-3,
+        warmup=min(20, steps // 10),
+        weight_decay=1e-2,
+        betas=(0.9, 0.99),
+        clip=1.0,
+        rounds=4,
+        balance=0.5,
+        shares=BranchShares(
+            regular=0, part=0, neighbour=0, unseen=0, random=0, unnamed=0.7, cut=0.15, alike=0.15
+        ),
+        validate_every=min(VALIDATE_EVERY, steps),
+    )

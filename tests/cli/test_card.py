@@ -1,0 +1,41 @@
+"""`vista3d card`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vista3d.card import as_markdown, card_of
+from vista3d.cli.main import main
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(["card", *arguments])
+    return int(stop.value.code or 0)
+
+
+def test_prints_the_card_of_the_shipped_model(capsys):
+    assert call() == 0
+    assert capsys.readouterr().out == as_markdown(card_of("mini"))
+
+
+def test_writes_a_file_for_a_checkpoint(tiny_checkpoint: Path, tmp_path: Path, capsys):
+    out = tmp_path / "cards" / "tiny.json"
+    assert call("--model", str(tiny_checkpoint), "--format", "atlas", "-o", str(out)) == 0
+    assert capsys.readouterr().out == ""
+    document = json.loads(out.read_text("utf-8"))
+    assert document["Model"]["Descriptors"]["License"] == {"Text": "CC BY 4.0"}
+    assert "any of 3 structures" in document["Model"]["Model properties"]["Output"]["Description"]
+
+
+def test_refuses_an_unknown_format(capsys):
+    assert call("--format", "pdf") == 2
+    assert "pdf" in capsys.readouterr().err
+
+
+def test_says_what_models_there_are(capsys):
+    assert call("--model", "nonsense") == 6
+    assert "official" in capsys.readouterr().err

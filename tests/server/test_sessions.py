@@ -1,0 +1,215 @@
+"""Leases, idle sessions, memory, full disks."""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from tests.server.conftest import body_array, client_of, labels, nifti_bytes, paint_cube, upload
+from vista3d.errors import MemoryBudgetError, UsageError
+from vista3d.inference import InteractiveSession
+from vista3d.server import sessions as module
+from vista3d.server.errors import (
+    BusyError,
+    NotFoundError,
+    StartError,
+    TooLargeError,
+    TooManyError,
+)
+from vista3d.server.settings import MIB
+
+SHAPE = (48, 44, 32)
+
+
+def study_of(service, tmp_path, array=None) -> str:
+    """Take a study in without HTTP, as wires do."""
+    from vista3d.server.upload import Received
+
+    path = tmp_path / "incoming"
+    path.write_bytes(nifti_bytes(body_array() if array is None else array))
+    return service.studies.add([Received("files", "ct.nii.gz", path)]).id
+
+
+def test_idle_sessions_leave_the_memory_and_come_back(make_service, scan_bytes):
+    service = make_service(idle_seconds=0.2)
+    client = client_of(service)
+    study = upload(client, scan_bytes)
+    key = client.post("/api/v1/sessions", json={"study": study["id"]}).json()["id"]
+    session = f"/api/v1/sessions/{key}"
+    paint_cube(client, session, name="kept")
+    before, state = labels(client, session, SHAPE), client.get(session).json()
+    deadline = time.monotonic() + 20
+    while service.sessions.open and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert service.sessions.open == 0
+    np.testing.assert_array_equal(labels(client, session, SHAPE), before)
+    after = client.get(session).json()
+    assert after["objects"] == state["objects"]
+    assert after["revision"] > state["revision"]
+    assert client.post(f"{session}/undo").json()["changed"] is not None
+
+
+def test_the_least_recently_used_makes_room(make_service, tmp_path):
+    service = make_service(session_cache=MIB)
+    study = study_of(service, tmp_path)
+    first = service.sessions.create(study)
+    service.sessions.memory = int(2.5 * service.sessions.bytes)
+    second = service.sessions.create(study)
+    with service.sessions.lease(first):
+        pass
+    service.sessions.create(study)
+    assert service.sessions.open == 2
+    assert second not in service.sessions._held
+    with service.sessions.lease(second) as held:
+        assert held.id == second
+
+
+def test_no_room_while_all_are_in_use(make_service, tmp_path):
+    service = make_service(session_cache=MIB)
+    study = study_of(service, tmp_path)
+    first = service.sessions.create(study)
+    service.sessions.memory = int(1.5 * service.sessions.bytes)
+    with service.sessions.lease(first), pytest.raises(BusyError) as full:
+        service.sessions.create(study)
+    assert full.value.retry_after > 0
+    service.sessions.create(study)
+
+
+def test_a_session_that_fits_never_is_refused_for_good(make_service, tmp_path):
+    service = make_service(memory=MIB)
+    with pytest.raises(TooLargeError, match="GiB"):
+        service.sessions.create(study_of(service, tmp_path))
+
+
+def test_two_who_ask_get_the_same_session(make_service, tmp_path):
+    service = make_service(idle_seconds=3600)
+    key = service.sessions.create(study_of(service, tmp_path))
+    service.sessions._put_away(service.sessions._held[key])
+    found, barrier = [], threading.Barrier(4)
+
+    def ask():
+        barrier.wait()
+        with service.sessions.lease(key) as held:
+            found.append(held)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(held) for held in found}) == 1
+    assert found[0].leases == 0
+
+
+def test_edits_of_one_session_wait_in_a_short_queue(make_service, tmp_path):
+    service = make_service(session_queue=1, busy_seconds=0.05)
+    key = service.sessions.create(study_of(service, tmp_path))
+    with service.sessions.lease(key) as held, held.alone(), pytest.raises(TooManyError) as many:
+        service.edit(key, lambda s: s.undo())
+    assert many.value.http_status == 429
+    service.edit(key, lambda s: s.undo())
+
+
+def test_work_that_fails_half_way_shows_what_it_did(make_service, tmp_path):
+    service = make_service()
+    key = service.sessions.create(study_of(service, tmp_path))
+
+    def work(session):
+        session.add_object("done")
+        session.rename(99, "fails")
+
+    with pytest.raises(UsageError, match="no object 99"):
+        service.edit(key, work)
+    with service.sessions.lease(key) as held:
+        assert [thing.name for thing in held.view.objects] == ["done"]
+        assert held.view.saved
+
+
+def test_a_deleted_session_is_gone_for_those_who_wait(make_service, tmp_path):
+    service = make_service()
+    key = service.sessions.create(study_of(service, tmp_path))
+    with service.sessions.lease(key) as held:
+        service.delete_session(key)
+        with pytest.raises(NotFoundError), held.alone():
+            pytest.fail("it was lent")
+    with pytest.raises(NotFoundError), service.sessions.lease(key):
+        pytest.fail("it was lent")
+    assert not service.storage.session_file(key).exists()
+
+
+def test_a_full_disk_is_told_and_made_up_for(make_service, tmp_path, monkeypatch):
+    service = make_service()
+    key = service.sessions.create(study_of(service, tmp_path))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "durable_replace", full)
+    edit = service.edit(key, lambda s: s.add_object("kept"))
+    assert not edit.view.saved
+    assert not service.sessions._put_away(service.sessions._held[key])
+    assert service.storage.session(key).revision == 0
+    monkeypatch.undo()
+    assert service.edit(key, lambda s: s.undo()).view.saved
+
+
+def test_noise_is_bounded(make_service, tmp_path):
+    """Masks that do not compress cost the depth of undo first, then they are refused."""
+    service = make_service(session_bytes=20_000)
+    key = service.sessions.create(study_of(service, tmp_path))
+    box = tuple(slice(0, n) for n in SHAPE)
+    rng = np.random.default_rng(0)
+
+    def paint_noise(times):
+        for _ in range(times):
+            number = service.add_object(key, None, None).view.active
+            service.paint(key, number, box, rng.random(SHAPE) > 0.5)
+
+    with service.sessions.lease(key) as held:
+        with pytest.raises(TooLargeError, match="remove objects"):
+            paint_noise(20)
+        assert not held.session.history.past
+        for thing in held.view.objects:
+            service.edit(key, lambda s, n=thing.id: s.remove_object(n))
+        paint_noise(1)
+
+
+def test_objects_are_bounded(make_service, tmp_path):
+    service = make_service(objects=2)
+    key = service.sessions.create(study_of(service, tmp_path))
+    for _ in range(2):
+        service.add_object(key, None, None)
+    with pytest.raises(TooLargeError):
+        service.add_object(key, None, None)
+
+
+def test_idle_sessions_make_room_for_an_automatic_run(make_service, tmp_path, monkeypatch):
+    service = make_service()
+    study = study_of(service, tmp_path)
+    idle, busy = service.sessions.create(study), service.sessions.create(study)
+    calls = []
+
+    def run(session, classes, **_):
+        calls.append(service.sessions.open)
+        if len(calls) == 1:
+            msg = "needs more"
+            raise MemoryBudgetError(msg)
+        session.add_object("found")
+
+    monkeypatch.setattr(InteractiveSession, "run_automatic", run)
+    job = service.automatic(busy, ["liver"])
+    assert job.finished.wait(60)
+    assert job.view.state == "done"
+    assert calls == [2, 1]
+    with service.sessions.lease(idle) as held:
+        assert held.id == idle
+
+
+def test_one_server_per_storage(make_service):
+    make_service()
+    with pytest.raises(StartError, match="another server"):
+        make_service()

@@ -1,0 +1,124 @@
+"""From scans and masks to a model that finds the structure in a scan it never saw."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+import vista3d
+from tests.training.finetuning.made import AFFINE, draw
+from vista3d.errors import UnknownClassError, UsageError
+from vista3d.network.checkpoint import read_checkpoint
+from vista3d.training.finetuning.nearest import ROWS
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
+
+
+def test_a_new_structure_from_five_scans(base: Path, dataset: Path, tmp_path: Path):
+    model = vista3d.finetune(
+        base, dataset, "block:new:my tumour", tmp_path, cases=5, steps=60, learning_rate=5e-3,
+        device="cpu",
+    )  # fmt: skip
+    assert model.meta.classes == (346,)
+    assert model.meta.names == {346: "my tumour"}
+    assert model.meta.licence.startswith("CC BY 4.0. Fine-tuned")
+    hu, truth = draw(77)
+    found = model.segment(hu, "My Tumour", affine=AFFINE)
+    assert found.structures[0].name == "my tumour"
+    assert dice(found.labels == 346, truth == 1) > 0.7
+    # The unmapped block is background.
+    assert dice(found.labels == 346, truth == 2) < 0.1
+    # The curve, and what was decided.
+    curve = (tmp_path / "auto" / "log.csv").read_text()
+    assert "validation" in curve
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert plan["held_out"] == ["case5"]
+    with pytest.raises(UnknownClassError, match="own classes: my tumour"):
+        model.segment(hu, "my tumor", affine=AFFINE)
+
+    # Its own session knows the name, too.
+    session = model.session(hu, affine=AFFINE)
+    session.run_automatic("my tumour")
+    assert [thing.name for thing in session.objects] == ["my tumour"]
+    session.click(np.argwhere(truth == 1)[0].tolist(), space="voxel")
+    session.save(tmp_path / "s.zip")
+    again = model.open_session(tmp_path / "s.zip", hu, affine=AFFINE)
+    assert [thing.class_id for thing in again.objects] == [346]
+
+    # Again: nothing is left to do; and further classes come on top of those it has.
+    written = (tmp_path / "model.safetensors").read_bytes()
+    vista3d.finetune(
+        base, dataset, "block:new:my tumour", tmp_path, cases=5, steps=60, learning_rate=5e-3,
+        device="cpu",
+    )  # fmt: skip
+    assert (tmp_path / "model.safetensors").read_bytes() == written
+    with pytest.raises(UsageError, match="other settings"):
+        vista3d.finetune(base, dataset, "block:new:another", tmp_path, cases=5, steps=60)
+    more = vista3d.finetune(
+        model, dataset, "block:my tumour,other:new:cyst", tmp_path / "more", cases=1, steps=2,
+        device="cpu",
+    )  # fmt: skip
+    assert more.meta.names == {346: "my tumour", 347: "cyst"}
+
+
+def test_light_leaves_clicks_and_other_classes_alone(base: Path, dataset: Path, tmp_path: Path):
+    vista3d.finetune(
+        base, dataset, "other:spleen,block:new:lump", tmp_path, cases=1, steps=3, mode="light",
+        device="cpu",
+    )  # fmt: skip
+    before, _ = read_checkpoint(base)
+    after, meta = read_checkpoint(tmp_path / "model.safetensors")
+    assert meta.classes == (3, 346)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert all(name.startswith(("class_head.", "image_encoder.up_layers_auto")) for name in changed)
+    assert all("norm" in name for name in changed if "up_layers_auto" in name)
+    rows = (before[ROWS] != after[ROWS]).any(1).nonzero().flatten().tolist()
+    assert rows == [3, 346]
+    assert meta.provenance["point_branch"] == "trained"
+
+
+def test_clicks_can_follow_the_encoder(base: Path, dataset: Path, tmp_path: Path):
+    model = vista3d.finetune(
+        base, dataset, "block:new:lump", tmp_path, cases=1, steps=2, points=True, device="cpu"
+    )
+    before, _ = read_checkpoint(base)
+    after = model.network.state_dict()
+    moved = [n for n in before if n.startswith("point_head.") and "weight" in n]
+    assert any(not torch.allclose(before[n].float(), after[n].cpu(), atol=1e-6) for n in moved)
+    assert model.meta.provenance["point_branch"] == "trained"
+    assert model.meta.click_window == (32, 32, 32)
+
+
+def test_scans_in_other_units(base: Path, dataset: Path, tmp_path: Path):
+    data = tmp_path / "data"
+    (data / "scans").mkdir(parents=True)
+    rows = ["image,label"]
+    for number in (0, 2):
+        hu, labels = draw(number)
+        raw = ((hu.astype(float) + 1000) * 20).astype(np.uint16)
+        nib.save(nib.Nifti1Image(raw, AFFINE / 10), data / "scans" / f"m{number}.nii.gz")
+        nib.save(nib.Nifti1Image(labels, AFFINE / 10), data / "scans" / f"m{number}_seg.nii.gz")
+        rows.append(f"scans/m{number}.nii.gz,scans/m{number}_seg.nii.gz")
+    (data / "micro.csv").write_text("\n".join(rows))
+    model = vista3d.finetune(
+        base, data / "micro.csv", "1:new:lump", tmp_path / "run", steps=2, device="cpu"
+    )
+    assert model.meta.spacing == (0.5, 0.5, 0.5)  # 16 mm fill a window of 32
+    assert model.meta.intensity[1] > 25000
+    raw, _ = draw(9)
+    found = model.segment(((raw.astype(float) + 1000) * 20).astype(np.uint16), affine=AFFINE / 10)
+    assert found.labels.shape == (40, 40, 40)
+
+
+def test_numbers_above_zero(base: Path, dataset: Path, tmp_path: Path):
+    with pytest.raises(UsageError, match="minutes"):
+        vista3d.finetune(base, dataset, "1:liver", tmp_path, minutes=0)
+    with pytest.raises(UsageError, match="heavy"):
+        vista3d.finetune(base, dataset, "1:liver", tmp_path, mode="heavy")  # type: ignore[arg-type]

@@ -1,0 +1,111 @@
+"""An afternoon: open a CT, segment, click, paint, leave, come back, take the result away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from tests.web.annotator import Annotator
+
+
+def test_open_segment_click_paint_reload_export(annotator: Annotator, tmp_path: Path) -> None:
+    page = annotator.page
+    annotator.open("head_neck")
+
+    # Automatic segmentation of a chosen group and a searched structure.
+    page.get_by_role("checkbox", name="head and neck").check()
+    page.get_by_label("Search structures").fill("spinal")
+    page.get_by_role("checkbox", name="Spinal cord").check()
+    page.get_by_role("button", name="Segment 3 chosen").click()
+    page.locator(".object").first.wait_for()
+    annotator.settled()
+    automatic = annotator.labels
+    assert {o["voxels"] for o in annotator.state["objects"]} == {
+        int(n) for n in np.unique(automatic, return_counts=True)[1][1:]
+    }
+
+    # A click makes an object where it was, on the server and in the picture.
+    page.get_by_role("button", name="New object").click()
+    page.locator(".object.active").wait_for()
+    x, y = annotator.place(0.5, 0.62)
+    voxel = annotator.go(x, y)
+    before = annotator.pixels(x + 9, y + 9)
+    annotator.click(x, y)
+    made = annotator.state["active"]
+    labels = annotator.labels
+    assert labels[voxel] == made
+    mask = labels == made
+    assert mask.sum() > 20
+    changed = annotator.pixels(x + 9, y + 9) - before
+    colour = np.array(annotator.state["objects"][-1]["color"], float)
+    towards = np.sign(colour - before)
+    assert (changed * towards)[np.abs(colour - before) > 40].mean() > 8
+    click = annotator.state["objects"][-1]["clicks"][0]
+    assert tuple(click["voxel"]) == voxel
+    assert np.allclose(click["position_ras"], annotator.crosshair()[0], atol=4)
+
+    # A negative click inside takes away; undo brings back; redo; undo.
+    away = (x + 14, y)
+    annotator.go(*away)
+    annotator.click(*away, button="right")
+    less = annotator.labels == made
+    assert less.sum() < mask.sum()
+    assert not annotator.state["objects"][-1]["clicks"][-1]["positive"]
+    annotator.key("Control+z")
+    annotator.settled()
+    assert np.array_equal(annotator.labels == made, mask)
+    annotator.key("Control+Shift+z")
+    annotator.settled()
+    assert np.array_equal(annotator.labels == made, less)
+    annotator.key("Control+z")
+    annotator.settled()
+
+    # Brush and eraser work on the same object, and touch nothing else.
+    painted_at = (x - 120, y - 60)
+    painted_voxel = annotator.go(*painted_at)
+    assert annotator.labels[painted_voxel] != made
+    annotator.stroke("b", painted_at, (painted_at[0] + 40, painted_at[1]))
+    painted = annotator.labels == made
+    assert painted[painted_voxel]
+    assert (painted & mask).sum() == mask.sum()
+    new = np.argwhere(painted & ~mask)
+    assert (np.ptp(new, axis=0) == 0).sum() == 1  # in one slice
+    annotator.stroke("x", painted_at, (painted_at[0] + 5, painted_at[1]))
+    erased = annotator.labels
+    assert erased[painted_voxel] != made
+    assert 0 < (painted & (erased != made)).sum() < len(new)
+    assert np.array_equal(erased[mask], np.full(mask.sum(), made))
+
+    # Tomorrow.
+    objects = annotator.state["objects"]
+    page.reload()
+    annotator.ready("Axial")
+    annotator.settled()
+    assert annotator.state["objects"] == objects
+    assert page.locator(".object").count() == len(objects)
+    annotator.go(x, y)
+    assert page.locator(".under").inner_text() == objects[-1]["name"]
+
+    # The file is what the server holds, on the scan's grid.
+    page.get_by_text("Export", exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="NIfTI").click()
+    exported = nib.load(_kept(download.value, tmp_path))
+    assert np.array_equal(np.asarray(exported.dataobj) != 0, erased != 0)
+    for thing in objects:
+        values = np.unique(np.asarray(exported.dataobj)[erased == thing["id"]])
+        assert len(values) == 1
+    study = annotator.api.json(f"/studies/{annotator.state['study']}")
+    assert np.allclose(exported.affine, study["affine"], atol=1e-4)
+
+    # For the picture that is kept: all views, the 3D one is drawn when all is quiet.
+    annotator.look("All")
+    page.wait_for_timeout(600)
+
+
+def _kept(download: object, folder: Path) -> Path:
+    path = folder / download.suggested_filename  # type: ignore[attr-defined]
+    download.save_as(path)  # type: ignore[attr-defined]
+    return path

@@ -1,0 +1,309 @@
+/**
+ * What a person can do here, and what then happens: the server is asked, its answer is shown.
+ *
+ * The server holds the truth. An edit answers with the box of voxels that changed; those labels are
+ * fetched and nothing else. Edits go one after the other, the mask of before stays in view until
+ * the answer is there, and a brush stroke is previewed at once.
+ */
+
+import { batch } from "@preact/signals";
+import { api } from "./api";
+import type { Stroke } from "./brush";
+import { delivered } from "./connection";
+import { union } from "./grid";
+import { finished } from "./jobs";
+import type { LabelMap } from "./labels";
+import { EditQueue } from "./queue";
+import { report } from "./report";
+import * as store from "./store";
+import { notify } from "./store";
+import { membershipAfter, PendingStrokes } from "./strokes";
+import type {
+  Box,
+  Edit,
+  ExportFormat,
+  ListedStudy,
+  OverlapPolicy,
+  SessionState,
+  Study,
+  Vec3,
+} from "./types";
+import type { Viewer } from "./viewer";
+import { limits } from "./windows";
+
+export class Annotator {
+  labels: LabelMap | null = null;
+  private queue = new EditQueue();
+  private strokes = new PendingStrokes();
+  /** Aborted when the open session is left. */
+  private leaving = new AbortController();
+
+  constructor(readonly viewer: Viewer) {}
+
+  // Opening.
+
+  async openStudy(listed: ListedStudy): Promise<void> {
+    await this.loadingWhile(`Opening ${listed.name}`, async () => {
+      const state = await api.createSession(listed.id);
+      await this.show(await api.study(listed.id), state);
+    });
+  }
+
+  async openSession(id: string): Promise<void> {
+    await this.loadingWhile("Reopening the session", async () => {
+      const state = await api.session(id);
+      await this.show(await api.study(state.study), state);
+    });
+  }
+
+  async upload(files: File[]): Promise<void> {
+    const what = files.length === 1 ? files[0]!.name : `${files.length} files`;
+    const stop = new AbortController();
+    const cancel = (): void => stop.abort();
+    await this.loadingWhile(`Uploading ${what}`, async () => {
+      const study = await api.upload(
+        files,
+        (fraction) => {
+          store.loading.value =
+            fraction < 1
+              ? { text: `Uploading ${what}`, fraction, cancel }
+              : { text: `Reading ${what}`, fraction: null };
+        },
+        stop.signal,
+      );
+      await this.show(study, await api.createSession(study.id));
+    });
+  }
+
+  close(): void {
+    this.leaving.abort();
+    this.leaving = new AbortController();
+    this.queue = new EditQueue();
+    this.labels = null;
+    this.strokes = new PendingStrokes();
+    batch(() => {
+      store.study.value = store.session.value = store.job.value = store.cursor.value = null;
+      store.pendingClicks.value = [];
+    });
+  }
+
+  private async show(study: Study, state: SessionState): Promise<void> {
+    this.close();
+    store.loading.value = { text: `Loading ${study.name}`, fraction: null };
+    const nifti = await api.image(study.id, (fraction) => {
+      store.loading.value = { text: `Loading ${study.name}`, fraction };
+    });
+    const window = limits(store.ctWindow.value);
+    this.labels = await this.viewer.open(nifti, study.shape, study.affine, window);
+    batch(() => {
+      store.study.value = study;
+      store.session.value = state;
+      store.hidden.value = new Set();
+      store.automaticOpen.value = state.objects.length === 0;
+    });
+    this.viewer.announce();
+    for (const warning of study.warnings) notify("info", warning);
+    if (state.objects.length) await this.fetchLabels(this.labels.grid.whole());
+    this.followSaving();
+  }
+
+  private async loadingWhile(text: string, work: () => Promise<void>): Promise<void> {
+    store.loading.value = { text, fraction: null };
+    try {
+      await work();
+    } catch (error) {
+      report(error);
+    } finally {
+      store.loading.value = null;
+    }
+  }
+
+  // Editing.
+
+  click(voxel: Vec3, positive: boolean): void {
+    const mark = { voxel, positive };
+    store.pendingClicks.value = [...store.pendingClicks.value, mark];
+    const position = this.labels!.grid.millimetres(voxel);
+    void this.edit((s) => api.click(s.id, position, positive, s.active)).finally(() => {
+      store.pendingClicks.value = store.pendingClicks.value.filter((m) => m !== mark);
+    });
+  }
+
+  removeClick(object: number, index: number): void {
+    void this.edit((s) => api.deleteClick(s.id, object, index));
+  }
+
+  addObject(what: { name?: string; class?: string | number } = {}): Promise<void> {
+    return this.edit((s) => api.addObject(s.id, what));
+  }
+
+  changeObject(id: number, what: { name?: string; locked?: boolean; active?: true }): void {
+    void this.edit((s) => api.changeObject(s.id, id, what));
+  }
+
+  deleteObject(id: number): void {
+    void this.edit((s) => api.deleteObject(s.id, id));
+  }
+
+  resetObject(id: number): void {
+    void this.edit((s) => api.reset(s.id, id));
+  }
+
+  undo(): void {
+    void this.edit((s) => api.undo(s.id));
+  }
+
+  redo(): void {
+    void this.edit((s) => api.redo(s.id));
+  }
+
+  setOverlap(policy: OverlapPolicy): void {
+    void this.edit((s) => api.overlap(s.id, policy));
+  }
+
+  /** Lets the server prepare the window around a place where a click is likely. */
+  prefetch(voxel: Vec3): void {
+    const state = store.session.value;
+    if (!state || store.pending.value || store.job.value || !store.online.value) return;
+    // Only a hint: where it is refused, the click itself will do the work.
+    api.prefetch(state.id, this.labels!.grid.millimetres(voxel)).catch(() => {});
+  }
+
+  // The brush.
+
+  /** Shows a stroke that is being drawn. */
+  preview(stroke: Stroke, touched: Box): void {
+    this.strokes.add(stroke);
+    this.strokes.paint(this.labels!, store.session.value!);
+    this.viewer.refresh(touched);
+  }
+
+  /** Sends a finished stroke. */
+  async commit(stroke: Stroke): Promise<void> {
+    const box = stroke.box;
+    if (!box) return;
+    await this.edit(async (s) => {
+      try {
+        return await api.brush(s.id, stroke.object, box, await membershipAfter(stroke, box, s));
+      } finally {
+        this.strokes.drop(stroke); // from here on the server's labels say what it did
+      }
+    }, box);
+  }
+
+  // Automatic segmentation.
+
+  /** Takes its turn among the edits: those asked for meanwhile wait for it. */
+  async automatic(classes: (string | number)[] | "everything"): Promise<void> {
+    const id = store.session.value?.id;
+    const { signal } = this.leaving;
+    await this.queue.add(async () => {
+      if (!id || signal.aborted) return;
+      try {
+        const job = await api.automatic(id, classes);
+        const last = await finished(job, (now) => (store.job.value = now), signal);
+        if (last.state === "failed") notify("error", last.error?.message ?? last.message);
+        if (last.state === "cancelled") notify("info", "Cancelled. Nothing was changed.");
+        if (last.state === "done") store.automaticOpen.value = false;
+        if (last.result) await this.apply(last.result);
+        else await this.refresh();
+      } catch (error) {
+        report(error);
+      } finally {
+        if (!signal.aborted) store.job.value = null;
+      }
+    });
+  }
+
+  async cancelJob(): Promise<void> {
+    const job = store.job.value;
+    if (job) await api.cancelJob(job.id).catch((error: unknown) => report(error));
+  }
+
+  // Saving and leaving.
+
+  async export(format: ExportFormat): Promise<void> {
+    const state = store.session.value;
+    if (!state) return;
+    try {
+      const { blob, name } = await this.queue.add(() => api.export(state.id, format));
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(blob);
+      link.download = name;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    } catch (error) {
+      report(error);
+    }
+  }
+
+  /** Shows what the server holds, after it was away. */
+  async catchUp(): Promise<void> {
+    await this.queue.add(() => this.refresh()).catch((error: unknown) => report(error));
+  }
+
+  /** Fetches the session's state and all labels again. */
+  private async refresh(): Promise<void> {
+    const state = store.session.value;
+    if (!state) return;
+    store.session.value = await api.session(state.id);
+    await this.fetchLabels(this.labels!.grid.whole());
+  }
+
+  /** Edits are on disk within a second; until then the header says so. */
+  private followSaving(): void {
+    const state = store.session.value;
+    if (!state || state.saved) return;
+    setTimeout(() => {
+      const now = store.session.value;
+      if (now?.id !== state.id || now.saved) return;
+      api.session(state.id).then(
+        (fresh) => {
+          if (fresh.revision === store.session.value?.revision) store.session.value = fresh;
+          this.followSaving();
+        },
+        () => this.followSaving(),
+      );
+    }, 700);
+  }
+
+  // How answers are shown.
+
+  /** One edit: waits for its turn, survives a restart, shows what changed, reports what failed. */
+  private async edit(work: (state: SessionState) => Promise<Edit>, alsoFetch?: Box): Promise<void> {
+    const { signal } = this.leaving;
+    await this.queue.add(async () => {
+      const state = store.session.value;
+      if (!state || signal.aborted) return;
+      try {
+        const outcome = await delivered(state, () => work(store.session.value!));
+        if (signal.aborted) return;
+        if ("edit" in outcome) await this.apply(outcome.edit, alsoFetch);
+        else await this.refresh();
+      } catch (error) {
+        report(error);
+        if (alsoFetch) await this.fetchLabels(alsoFetch).catch(() => {}); // takes a preview back
+      }
+    });
+  }
+
+  private async apply(edit: Edit, alsoFetch?: Box): Promise<void> {
+    if (edit.state.id !== store.session.value?.id) return;
+    store.session.value = edit.state;
+    const box = edit.changed?.box;
+    const fetched = box && alsoFetch ? union(box, alsoFetch) : (box ?? alsoFetch);
+    if (fetched) await this.fetchLabels(fetched);
+    this.followSaving();
+  }
+
+  private async fetchLabels(box: Box): Promise<void> {
+    const state = store.session.value!;
+    const labels = this.labels!;
+    const ids = await api.labels(state.id, box);
+    if (labels !== this.labels) return;
+    labels.write(box, ids);
+    this.strokes.paint(labels, store.session.value!);
+    this.viewer.refresh(box);
+    this.viewer.announce(); // the object under the crosshair may be another one now
+  }
+}

@@ -1,0 +1,49 @@
+/** The menu of file formats. */
+
+import { useRef } from "preact/hooks";
+import { useAnnotator } from "../context";
+import { Icon } from "../icons";
+import type { ExportFormat } from "../types";
+
+const FORMATS: { format: ExportFormat; name: string; what: string }[] = [
+  { format: "nii", name: "NIfTI", what: "One label map on the scan's grid" },
+  { format: "seg.nrrd", name: "seg.nrrd", what: "Segments with names and colours, for 3D Slicer" },
+  { format: "dicom-seg", name: "DICOM SEG", what: "For PACS and OHIF; needs a DICOM scan" },
+  { format: "rtstruct", name: "DICOM RTSTRUCT", what: "Contours for planning; needs a DICOM scan" },
+  { format: "stl", name: "STL", what: "One surface for each object, in a zip" },
+];
+
+export function ExportMenu() {
+  const annotator = useAnnotator();
+  const menu = useRef<HTMLDetailsElement>(null);
+  return (
+    <details
+      class="menu"
+      ref={menu}
+      onKeyDown={(e) => e.key === "Escape" && menu.current?.removeAttribute("open")}
+      onFocusOut={(e) => {
+        if (!menu.current?.contains(e.relatedTarget as Node | null))
+          menu.current?.removeAttribute("open");
+      }}
+    >
+      <summary class="button">
+        <Icon name="export" /> Export
+      </summary>
+      <div class="menu-items" role="group" aria-label="Export formats">
+        {FORMATS.map(({ format, name, what }) => (
+          <button
+            type="button"
+            key={format}
+            onClick={() => {
+              menu.current?.removeAttribute("open");
+              void annotator.export(format);
+            }}
+          >
+            <strong>{name}</strong>
+            <span class="quiet">{what}</span>
+          </button>
+        ))}
+      </div>
+    </details>
+  );
+}
