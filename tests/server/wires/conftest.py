@@ -113,7 +113,7 @@ def study(client, scan_bytes) -> str:
     return upload(client, scan_bytes)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address(service):
     """URL of a real server on loopback, for clients that open connections themselves."""
     at = listen("127.0.0.1", 0)
@@ -127,7 +127,7 @@ def address(service):
     thread.start()
     yield f"http://127.0.0.1:{at.getsockname()[1]}"
     server.should_exit = True
-    thread.join(10)
+    thread.join(30)
     assert not thread.is_alive()
 
 
