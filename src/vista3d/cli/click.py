@@ -89,7 +89,7 @@ def click(
         str, typer.Option(help="Where objects meet: overwrite, 'keep existing', 'allow overlap'.")
     ] = "overwrite",
     model: Annotated[
-        str, typer.Option("--model", "-m", help="mini, official, or the path of a checkpoint.")
+        str, typer.Option("--model", "-m", help="mini, mini-3mm, official, or a checkpoint file.")
     ] = "mini",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",

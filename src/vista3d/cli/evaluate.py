@@ -37,7 +37,7 @@ def evaluate(
         bool, typer.Option("--official", help="The released scripts' rules (docs/evaluation.md).")
     ] = False,
     model: Annotated[
-        str, typer.Option("--model", "-m", help="mini, official, or the path of a checkpoint.")
+        str, typer.Option("--model", "-m", help="mini, mini-3mm, official, or a checkpoint file.")
     ] = "mini",
     clicks: Annotated[
         str, typer.Option("--clicks", help="Click budgets: 1,2,5. Default: the protocol's.")

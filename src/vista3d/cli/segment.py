@@ -42,7 +42,7 @@ Classes = Annotated[
     ),
 ]
 Weights = Annotated[
-    str, typer.Option("--model", "-m", help="mini, official, or the path of a checkpoint.")
+    str, typer.Option("--model", "-m", help="mini, mini-3mm, official, or a checkpoint file.")
 ]
 Formats = Annotated[
     list[str] | None,

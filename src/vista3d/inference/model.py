@@ -193,7 +193,8 @@ def load(
     """Load a model.
 
     Args:
-        model: "mini" (in the package), "official" (once downloaded), or a checkpoint file.
+        model: "mini" or "mini-3mm" (in the package), "official" (once downloaded), or a
+            checkpoint file.
         device: "auto", "cpu", "cuda", "cuda:N", "mps".
         runtime: "auto", "torch", "openvino".
         precision: "auto", "fp32", "bf16", "fp16".

@@ -13,11 +13,17 @@ from vista3d.errors import UsageError, WeightsError
 from vista3d.network import hub
 from vista3d.network.published import PUBLISHED
 
-__all__ = ["EMBEDDED", "PUBLISHED", "download", "home", "receipt", "resolve"]
+__all__ = ["EMBEDDED", "PUBLISHED", "TRIAL", "download", "home", "receipt", "resolve"]
 
 log = logging.getLogger(__name__)
 
-EMBEDDED = Path(__file__).parent.parent / "weights" / "mini.safetensors"
+_FOLDER = Path(__file__).parent.parent / "weights"
+
+EMBEDDED = _FOLDER / "mini.safetensors"
+"""The default."""
+
+TRIAL = "mini-3mm"
+"""In the package, too: the next `mini`, better at clicks and not yet as good at torsos."""
 
 
 def home() -> Path:
@@ -33,7 +39,7 @@ def home() -> Path:
 
 
 def resolve(model: str | Path) -> Path:
-    """The file of "mini", of a downloaded published model, or a path. Never downloads.
+    """The file of "mini" or "mini-3mm", of a downloaded published model, or a path; no download.
 
     A published model is looked for at `<home>/<name>/model.pt`, for machines without network, and
     in the hub's cache, whichever program filled it.
@@ -42,8 +48,8 @@ def resolve(model: str | Path) -> Path:
         WeightsError: not there; the message says what to type.
     """
     name = str(model)
-    if name == "mini":
-        path = EMBEDDED
+    if name in ("mini", TRIAL):
+        path = _FOLDER / f"{name}.safetensors"
     elif name in PUBLISHED:
         by_hand = home() / name / "model.pt"
         if by_hand.is_file():
@@ -60,7 +66,7 @@ def resolve(model: str | Path) -> Path:
     else:
         path = Path(model)
     if not path.is_file():
-        names = ", ".join(["mini", *PUBLISHED])
+        names = ", ".join(["mini", TRIAL, *PUBLISHED])
         msg = f"no model {name!r}: give a file, or one of {names}"
         raise WeightsError(msg)
     return path
