@@ -1,10 +1,10 @@
-"""Measured tables of the shipped model into the package, and its card into docs/model_card.md.
+"""Measured tables of a shipped model into the package, and its card into docs/.
 
     vista3d evaluate DATA --protocol auto -o EVAL      # and the other protocols, same folder
     python -m benchmarks model_card --evaluation EVAL --training RUN
 
 Without folders the tables stay as they are, and only the card is written anew: after a change of
-words or weights. What people say about the model is in src/vista3d/card/words/mini.json.
+words or weights. What people say about a model is in src/vista3d/card/words/.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from benchmarks.machine import describe
 from vista3d.card import as_markdown, card_of, results_from
 from vista3d.card.results import results_of
 
-TABLES = Path(vista3d.card.__file__).parent / "results" / "mini.json"
-CARD = Path("docs/model_card.md")
+TABLES = Path(vista3d.card.__file__).parent / "results"
+CARDS = {"mini": Path("docs/model_card.md"), "mini-3mm": Path("docs/model_card_3mm.md")}
 
 
 def main(arguments: list[str]) -> None:
     """Write both files."""
     parser = argparse.ArgumentParser("python -m benchmarks model_card", description=__doc__)
+    parser.add_argument("--model", choices=tuple(CARDS), default="mini")
     parser.add_argument("--evaluation", type=Path, help="Folder of `vista3d evaluate`.")
     parser.add_argument("--training", type=Path, help="Folder of the `vista3d train` run.")
     parser.add_argument("--machine", help="What it was trained on. Default: this machine.")
@@ -33,12 +34,13 @@ def main(arguments: list[str]) -> None:
     machine = options.machine or f"{here['cores']} cores of {here['cpu']}"
     measured = results_from(options.evaluation, options.training, machine)
     if measured is not None:
-        kept = results_of("mini")
+        kept = results_of(options.model)
         both = replace(
             kept,
             performance=measured.performance or kept.performance,
             training=measured.training or kept.training,
         )
-        TABLES.write_text(both.to_json(), encoding="utf-8")
-    CARD.write_text(as_markdown(card_of("mini")), encoding="utf-8")
-    print(f"{CARD} is up to date; tables: {TABLES}")
+        (TABLES / f"{options.model}.json").write_text(both.to_json(), encoding="utf-8")
+    card = CARDS[options.model]
+    card.write_text(as_markdown(card_of(options.model)), encoding="utf-8")
+    print(f"{card} is up to date")

@@ -21,13 +21,17 @@ from vista3d.evaluation.settings import Settings
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
-def test_the_documented_card_is_what_the_command_prints():
+@pytest.mark.parametrize(
+    ("model", "file"), [("mini", "model_card.md"), ("mini-3mm", "model_card_3mm.md")]
+)
+def test_the_documented_card_is_what_the_command_prints(model: str, file: str):
     """After a change of words, tables or weights: `python -m benchmarks model_card`."""
-    assert (DOCS / "model_card.md").read_text("utf-8") == as_markdown(card_of("mini"))
+    assert (DOCS / file).read_text("utf-8") == as_markdown(card_of(model))
 
 
-def test_pictures_of_the_documented_card_exist():
-    assert all((DOCS / path).is_file() for path, _ in words_of("mini").pictures)
+@pytest.mark.parametrize("model", ["mini", "mini-3mm"])
+def test_pictures_of_the_documented_card_exist(model: str):
+    assert all((DOCS / path).is_file() for path, _ in words_of(model).pictures)
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -70,7 +74,7 @@ def test_a_checkpoint_called_mini_gets_nothing_of_the_shipped_model(checkpoint):
 def test_the_path_of_the_shipped_file_is_the_shipped_model():
     from vista3d.network.weights import EMBEDDED
 
-    assert as_markdown(card_of(str(EMBEDDED))) == as_markdown(card_of("mini"))
+    assert as_markdown(card_of(str(EMBEDDED["mini"]))) == as_markdown(card_of("mini"))
 
 
 def test_an_untrained_point_branch_promises_no_clicks(checkpoint):

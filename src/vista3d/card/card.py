@@ -38,7 +38,7 @@ def card_of(model: str, results: Results | None = None) -> Card:
     for itself: nothing is said about it but what its metadata state and what holds for any VISTA3D.
 
     Args:
-        model: "mini", a published model's name, or a path.
+        model: a shipped or a published model's name, or a path.
         results: measured tables; None: those of the package, for a named model.
 
     Raises:
@@ -48,13 +48,14 @@ def card_of(model: str, results: Results | None = None) -> Card:
     from vista3d.network.weights import EMBEDDED
 
     meta, size = _metadata(model)
-    name = model if model in ("mini", *PUBLISHED) else None
-    if name is None and Path(model).absolute() == EMBEDDED:
-        name = "mini"
+    name = model if model in (*EMBEDDED, *PUBLISHED) else None
+    if name is None:
+        ours = {path: name for name, path in EMBEDDED.items()}
+        name = ours.get(Path(model).absolute())
     if results is None:
         results = Results() if name is None else results_of(name)
     words = words_of(name)
-    version = _package_version() if name == "mini" else words.version
+    version = _package_version() if name in EMBEDDED else words.version
     return Card(meta, _parameters(meta), words, results, size, version)
 
 

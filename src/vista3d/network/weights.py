@@ -13,17 +13,15 @@ from vista3d.errors import UsageError, WeightsError
 from vista3d.network import hub
 from vista3d.network.published import PUBLISHED
 
-__all__ = ["EMBEDDED", "PUBLISHED", "TRIAL", "download", "home", "receipt", "resolve"]
+__all__ = ["EMBEDDED", "PUBLISHED", "download", "home", "receipt", "resolve"]
 
 log = logging.getLogger(__name__)
 
 _FOLDER = Path(__file__).parent.parent / "weights"
 
-EMBEDDED = _FOLDER / "mini.safetensors"
-"""The default."""
-
-TRIAL = "mini-3mm"
-"""In the package, too: the next `mini`, better at clicks and not yet as good at torsos."""
+EMBEDDED = {name: _FOLDER / f"{name}.safetensors" for name in ("mini", "mini-3mm")}
+"""Models in the package: `mini`, the default, and `mini-3mm`, the next one in training: better at
+clicks, not yet as good at torsos."""
 
 
 def home() -> Path:
@@ -48,8 +46,8 @@ def resolve(model: str | Path) -> Path:
         WeightsError: not there; the message says what to type.
     """
     name = str(model)
-    if name in ("mini", TRIAL):
-        path = _FOLDER / f"{name}.safetensors"
+    if name in EMBEDDED:
+        path = EMBEDDED[name]
     elif name in PUBLISHED:
         by_hand = home() / name / "model.pt"
         if by_hand.is_file():
@@ -66,7 +64,7 @@ def resolve(model: str | Path) -> Path:
     else:
         path = Path(model)
     if not path.is_file():
-        names = ", ".join(["mini", TRIAL, *PUBLISHED])
+        names = ", ".join([*EMBEDDED, *PUBLISHED])
         msg = f"no model {name!r}: give a file, or one of {names}"
         raise WeightsError(msg)
     return path
