@@ -88,16 +88,16 @@ def test_phantom(mini: Model):
 
 def test_clicks_on_a_held_out_patient(mini: Model, corpus: Path):
     """A guard far below the measured figures: a broken click path scores near 0."""
-    from vista3d.evaluation.simulated_clicks import first_click, next_click
+    from vista3d.evaluation.simulated_clicks import next_click
 
     case = read_cases(corpus / KBP, "validation")[1]
     truth = to_global(np.asarray(volume.read(case.label).array), case.mapping) == 220
     session = mini.session(case.image)
     target = session.add_object("stem")
     spacing = session.volume.geometry.spacing
-    for number in range(4):
+    for _ in range(4):
         found = session.mask(target)
-        click = next_click(truth, found, spacing) if number else first_click(truth, spacing)
+        click = next_click(truth, found, spacing)
         assert click is not None
         session.click(click.position, click.positive, space="voxel", object_id=target)
     assert _dice(session.mask(target), truth) > 0.2

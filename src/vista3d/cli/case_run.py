@@ -9,15 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from vista3d.cli.cases import Case
 from vista3d.cli.outputs import Outputs, Segmented, check_writable, write_outputs
 from vista3d.cli.resume import finished_report, identity
 from vista3d.cli.settings import CaseResult, Listener, Settings
 from vista3d.errors import (
     CancelledError,
-    GeometryError,
     InputError,
     MemoryBudgetError,
     UsageError,
@@ -25,8 +22,6 @@ from vista3d.errors import (
 )
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from vista3d.anatomy import Structure
     from vista3d.inference import Model, Progress, Segmentation
     from vista3d.results import StructureStatistics
@@ -38,8 +33,6 @@ SHARES = {"preparing": (0.0, 0.05), "segmenting": (0.05, 0.75), "labelling": (0.
 """Where the steps of inference begin and end in a case: shares of the time of a torso with mini on
 two cores. They only smooth the bar."""
 MEASURING, WRITING = 0.95, 0.97
-SAME_GRID_MM = 0.1
-"""A truth whose corner voxels lie within this distance of the scan's is on its grid."""
 
 
 class CaseRun:
@@ -115,12 +108,13 @@ class CaseRun:
 
     def _segment(self, model: Callable[[], Model]) -> None:
         from vista3d import results
-        from vista3d.volume import check_ct, read
+        from vista3d.volume import check_ct, read, read_truth
 
         volume = check_ct(read(self.case.path))
         self._volume, self._warnings = volume, list(volume.meta.warnings)
         check_writable(self.outputs, volume)
-        truth = None if self.settings.truth is None else read_truth(self.settings.truth, volume)
+        path = self.settings.truth
+        truth = None if path is None else read_truth(path, volume.geometry)
         segmentation = model().segment(
             volume,
             classes=self.settings.classes,
@@ -199,33 +193,3 @@ class CaseRun:
 
     def _seconds(self) -> float:
         return time.monotonic() - self._started
-
-
-def read_truth(path: Path, volume: Volume) -> NDArray[np.integer]:
-    """A label map on the grid of the scan, in global class ids.
-
-    Raises:
-        InputError: unreadable, or its values are not whole numbers from 0 to 65535.
-        GeometryError: it lies on another grid.
-    """
-    from vista3d.volume import read
-
-    truth = read(path)
-    shape = truth.geometry.shape
-    corners = np.array([[0, 0, 0], [s - 1 for s in shape]], float)
-    same = shape == volume.geometry.shape and np.allclose(
-        truth.geometry.to_world(corners), volume.geometry.to_world(corners), atol=SAME_GRID_MM
-    )
-    if not same:
-        msg = (
-            f"the truth '{path.name}' {shape} is not on the grid of the scan "
-            f"{volume.geometry.shape}: shape and affine must agree"
-        )
-        raise GeometryError(msg)
-    values = truth.array
-    low, high = float(values.min()), float(values.max())
-    labels = values.astype(np.uint16) if low >= 0 and high <= 65535 else None
-    if labels is None or not np.array_equal(labels, values):
-        msg = f"the truth '{path.name}' is not a label map: its values run from {low} to {high}"
-        raise InputError(msg)
-    return labels

@@ -203,9 +203,9 @@ def _object(session: InteractiveSession, class_: str | None, new: str | None) ->
 
 def _initial(path: Path, volume: Volume, class_id: int | None) -> Any:
     """A mask: of a label map, the voxels of the class where it has them, else all of them."""
-    from vista3d.cli.case_run import read_truth
+    from vista3d.volume import read_truth
 
-    labels = read_truth(path, volume)
+    labels = read_truth(path, volume.geometry)
     if class_id is not None and (labels == class_id).any():
         return labels == class_id
     found = labels > 0

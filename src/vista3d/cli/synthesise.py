@@ -105,15 +105,14 @@ def _read(labels: Path, scan: Path | None) -> tuple[Volume, Volume | None]:
     """Label map (integers) and scan, on one grid."""
     from dataclasses import replace
 
-    from vista3d.cli.case_run import read_truth
     from vista3d.results.label_map import smallest_type
-    from vista3d.volume import check_ct, read
+    from vista3d.volume import check_ct, read, read_truth
 
     if scan is None:
         drawn = read(labels)
         return replace(drawn, array=smallest_type(drawn.array)), None
     source = check_ct(read(scan))
-    ids = smallest_type(read_truth(labels, source))
+    ids = smallest_type(read_truth(labels, source.geometry))
     return replace(source, array=ids), source
 
 

@@ -7,12 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from vista3d.errors import GeometryError, InputError
-from vista3d.volume import Geometry, read
-
-SAME_GRID_MM = 0.1
-"""A truth whose corner voxels lie within this distance of the scan's is on its grid."""
-
 
 @dataclass(frozen=True)
 class Target:
@@ -55,33 +49,6 @@ class EvaluationCase:
     label: Path
     targets: tuple[Target, ...]
     prompts: tuple[int, ...]
-
-
-def read_truth(path: Path, geometry: Geometry) -> np.ndarray:
-    """Label values [i, j, k] on the grid of the scan.
-
-    Raises:
-        InputError: unreadable, or its values are not whole numbers.
-        GeometryError: it lies on another grid.
-    """
-    truth = read(path)
-    shape = truth.geometry.shape
-    corners = np.array([[0, 0, 0], [n - 1 for n in shape]], float)
-    same = shape == geometry.shape and np.allclose(
-        truth.geometry.to_world(corners), geometry.to_world(corners), atol=SAME_GRID_MM
-    )
-    if not same:
-        msg = (
-            f"the truth '{path.name}' {shape} is not on the grid of the scan {geometry.shape}: "
-            "shape and affine must agree"
-        )
-        raise GeometryError(msg)
-    values = np.asarray(truth.array)
-    labels = values.astype(np.int32)
-    if not np.array_equal(labels, values):
-        msg = f"the truth '{path.name}' is not a label map: it has values that are no whole numbers"
-        raise InputError(msg)
-    return labels
 
 
 def mask_of(labels: np.ndarray, target: Target) -> np.ndarray:

@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from vista3d.evaluation.case import EvaluationCase, Target, mask_of, read_truth
+from vista3d.evaluation.case import EvaluationCase, Target, mask_of
 from vista3d.inference import Model
 from vista3d.inference.runtimes.points import PointRuntime
-from vista3d.volume import Volume, check_ct, read
+from vista3d.volume import Volume, check_ct, read, read_truth
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,9 @@ class Scan:
             InputError, GeometryError: a file is unreadable, or the two do not fit.
         """
         volume = check_ct(read(case.image))
-        return cls(case, model, volume, read_truth(case.label, volume.geometry), seed)
+        # A data set's own values, which may be any integers.
+        labels = read_truth(case.label, volume.geometry, np.int32)
+        return cls(case, model, volume, labels, seed)
 
     @property
     def points(self) -> PointRuntime:

@@ -26,20 +26,6 @@ class SimulatedClick:
     positive: bool
 
 
-def first_click(truth: np.ndarray, spacing: tuple[float, float, float]) -> SimulatedClick:
-    """The centre of the largest part of a mask.
-
-    Args:
-        truth: bool [i, j, k], not empty.
-        spacing: mm per voxel.
-    """
-    click = next_click(truth, np.zeros_like(truth), spacing)
-    if click is None:
-        msg = "the first click needs a truth that holds a voxel"
-        raise ValueError(msg)
-    return click
-
-
 def next_click(
     truth: np.ndarray, found: np.ndarray, spacing: tuple[float, float, float]
 ) -> SimulatedClick | None:

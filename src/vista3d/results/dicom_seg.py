@@ -14,12 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vista3d import __version__
-from vista3d.anatomy import described
 from vista3d.errors import InputError
 from vista3d.results.dicom_source import (
-    MANUFACTURER,
-    MODEL_NAME,
-    SERIAL_NUMBER,
+    EQUIPMENT,
     Maker,
     private_scheme,
     source_series,
@@ -75,7 +72,7 @@ def write_dicom_seg(
     series = source_series(volume, labels)
     voxels = smallest_type(labels)
     spread = profile or profile_labels(voxels)
-    found = [s for s in described(ids).values() if spread.count(s.id)]
+    found = spread.found(ids)
     if not found:
         msg = (
             f"nothing was found in '{volume.meta.name}': a DICOM segmentation needs at least one "
@@ -116,10 +113,7 @@ def _segmentation(
         series_number=_SERIES_NUMBER,
         sop_instance_uid=hd.UID(),
         instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=MODEL_NAME,
-        software_versions=__version__,
-        device_serial_number=SERIAL_NUMBER,
+        **EQUIPMENT,
         coding_schemes=[private_scheme()],
         content_label="SEGMENTATION",
         content_description=f"Made by {model}: research software, not for diagnosis",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vista3d import __version__
 from vista3d.anatomy import CodedConcept
 from vista3d.errors import InputError, UsageError
 
@@ -28,9 +29,14 @@ Maker = Literal["automatic", "semiautomatic"]
 """Whether classes were asked for, or somebody clicked."""
 
 MANUFACTURER = "vista3d (open source)"
-MODEL_NAME = "vista3d"
-SERIAL_NUMBER = "0"
-"""There is no device; the attribute must have a value (PS3.3 C.7.5.2)."""
+
+EQUIPMENT: dict[str, Any] = {
+    "manufacturer": MANUFACTURER,
+    "manufacturer_model_name": "vista3d",
+    "software_versions": __version__,
+    "device_serial_number": "0",
+}
+"""What made a result (PS3.3 C.7.5.2); there is no device, and its number must have a value."""
 
 PRIVATE_SCHEME = "99VISTA3D"
 """Coding scheme of structures that our table has no SNOMED CT code for; PS3.16 8.2 keeps names

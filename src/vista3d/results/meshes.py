@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vista3d.anatomy import described
 from vista3d.results.per_class import mask_name
 from vista3d.results.profile import Profile, profile_labels
 from vista3d.volume.writers import atomic_path
@@ -66,7 +65,7 @@ def write_stl_zip(
     """
     path = Path(path)
     spread = profile or profile_labels(labels)
-    found = [s for s in described(ids).values() if spread.count(s.id)]
+    found = spread.found(ids)
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as z:
         for name, structure in _file_names(found).items():
             box = spread.box(structure.id)

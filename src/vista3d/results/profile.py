@@ -7,10 +7,17 @@ index of each axis. It is gathered once, over foreground voxels only.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vista3d.anatomy import described
+
+if TYPE_CHECKING:
+    from vista3d.anatomy import Structure
 
 SLAB_VOXELS = 1_000_000
 """Voxels looked at together: at most about 60 MB of temporaries, however large the scan is."""
@@ -44,6 +51,10 @@ class Profile:
     def count(self, label: int) -> int:
         """Voxels of one label; 0 where the label map never reaches it."""
         return int(self.counts[label]) if label < len(self.along[0]) else 0
+
+    def found(self, ids: Iterable[int | Structure]) -> list[Structure]:
+        """Those of the structures that have a voxel."""
+        return [s for s in described(ids).values() if self.count(s.id)]
 
     def box(self, label: int) -> tuple[tuple[int, int], ...]:
         """First and last voxel index of a present label along each axis, both inclusive."""

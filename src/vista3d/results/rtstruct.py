@@ -15,14 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vista3d import __version__
-from vista3d.anatomy import described
 from vista3d.errors import InputError
 from vista3d.results.contours import outlines
 from vista3d.results.dicom_source import (
-    MANUFACTURER,
-    MODEL_NAME,
-    SERIAL_NUMBER,
+    EQUIPMENT,
     Maker,
     private_scheme,
     source_series,
@@ -75,7 +71,7 @@ def write_rtstruct(
 
     series = source_series(volume, labels)
     spread = profile or profile_labels(labels)
-    found = [s for s in described(ids).values() if spread.count(s.id)]
+    found = spread.found(ids)
     if not found:
         msg = f"nothing was found in '{volume.meta.name}': a structure set needs a structure"
         raise InputError(msg)
@@ -104,10 +100,7 @@ def _document(series: DicomSeries, model: str) -> Dataset:
         sop_class_uid=RTStructureSetStorage,
         instance_number=1,
         modality="RTSTRUCT",
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=MODEL_NAME,
-        software_versions=__version__,
-        device_serial_number=SERIAL_NUMBER,
+        **EQUIPMENT,
         series_description=f"{model} structures"[:64],
         coding_schemes=[private_scheme()],
         # With explicit types a contour could not be longer than 64 kB.

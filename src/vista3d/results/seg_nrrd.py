@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vista3d.anatomy import described
 from vista3d.results.label_map import smallest_type
 from vista3d.results.profile import Profile, profile_labels
 from vista3d.volume.writers import atomic_path
@@ -54,7 +53,7 @@ def write_seg_nrrd(
     path = Path(path)
     voxels = smallest_type(labels)
     spread = profile or profile_labels(voxels)
-    found = [s for s in described(ids).values() if spread.count(s.id)]
+    found = spread.found(ids)
     header = [*_grid_fields(voxels, volume.affine), *_segmentation_fields()]
     for index, structure in enumerate(found):
         header += _segment_fields(index, structure, spread.box(structure.id))

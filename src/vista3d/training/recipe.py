@@ -187,6 +187,23 @@ PAPER = Recipe(
 )
 """As published, from given weights: the released learning rate continues a trained checkpoint."""
 
+_WIDE = AutoStage(
+    name="2-auto-wide",
+    parts=("encoder", "auto"),
+    patch=80,
+    steps=1300,
+    sampling="weights",
+    learning_rate=6e-4,
+    warmup=50,
+    weight_decay=1e-2,
+    betas=(0.9, 0.99),
+    clip=1.0,
+    max_absent=12,
+    max_rivals=24,
+    lesions=0.15,
+    validate_every=325,
+)
+
 MINI = Recipe(
     name="mini",
     network=MINI_NETWORK,
@@ -211,22 +228,7 @@ MINI = Recipe(
             max_rivals=24,
             validate_every=500,
         ),
-        AutoStage(
-            name="2-auto-wide",
-            parts=("encoder", "auto"),
-            patch=80,
-            steps=1300,
-            sampling="weights",
-            learning_rate=6e-4,
-            warmup=50,
-            weight_decay=1e-2,
-            betas=(0.9, 0.99),
-            clip=1.0,
-            max_absent=12,
-            max_rivals=24,
-            lesions=0.15,
-            validate_every=325,
-        ),
+        _WIDE,
         PointStage(
             name="3-points-supervoxels",
             parts=("points",),
@@ -275,21 +277,14 @@ MINI = Recipe(
         ),
         # Weights that let small structures be learned at all made every mask too large (twice the
         # volume on held-out heads). Without them, and without touching what clicks stand on.
-        AutoStage(
+        replace(
+            _WIDE,
             name="5-auto-level",
             parts=("auto",),
-            patch=80,
             steps=200,
-            sampling="weights",
             learning_rate=3e-4,
             warmup=20,
-            weight_decay=1e-2,
-            betas=(0.9, 0.99),
-            clip=1.0,
-            max_absent=12,
-            max_rivals=24,
             balance=0.0,
-            lesions=0.15,
             validate_every=100,
         ),
     ),

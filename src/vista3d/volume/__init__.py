@@ -2,6 +2,7 @@
 
 from vista3d.volume.checks import check_ct
 from vista3d.volume.geometry import Geometry
+from vista3d.volume.labels import read_truth
 from vista3d.volume.prepare import (
     A_MAX,
     A_MIN,
@@ -27,6 +28,7 @@ __all__ = [
     "normalise",
     "prepare",
     "read",
+    "read_truth",
     "restore_labels",
     "write_labels",
 ]

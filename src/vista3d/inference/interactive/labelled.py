@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from vista3d import anatomy
 from vista3d.inference.interactive.scene import SessionObject
@@ -46,7 +47,18 @@ def class_labels(
     """
     listed = list(objects)
     structures = structures_of(listed)
-    out = np.zeros(shape, np.uint16)
-    for thing in listed:
-        out[thing.mask.box][thing.mask.crop()] = structures[thing.id].id
-    return out, list(structures.values())
+    ids = {key: structure.id for key, structure in structures.items()}
+    return painted(listed, ids, shape), list(structures.values())
+
+
+def painted(
+    objects: Iterable[SessionObject],
+    values: Mapping[int, int],
+    shape: tuple[int, int, int],
+    dtype: DTypeLike = np.uint16,
+) -> np.ndarray:
+    """Values by object id as a label map [i, j, k]; the object added last is on top."""
+    out = np.zeros(shape, dtype)
+    for thing in objects:
+        out[thing.mask.box][thing.mask.crop()] = values[thing.id]
+    return out

@@ -20,6 +20,7 @@ from vista3d.errors import UsageError
 from vista3d.inference.interactive import storage
 from vista3d.inference.interactive.clicks import Click, Space
 from vista3d.inference.interactive.history import History
+from vista3d.inference.interactive.labelled import painted
 from vista3d.inference.interactive.masks import Mask
 from vista3d.inference.interactive.pointer import Pointer, PointMask, Prompt
 from vista3d.inference.interactive.scene import Overlap, Scene, SessionObject
@@ -151,11 +152,9 @@ class InteractiveSession:
             voxel, 0 background; where objects overlap, the one added last. And the objects by id.
         """
         scene = self._history.present
-        high = max(scene.objects, default=0)
-        out = np.zeros(self._shape, np.uint8 if high < 256 else np.uint16)
-        for thing in scene:
-            out[thing.mask.box][thing.mask.crop()] = thing.id
-        return out, dict(scene.objects)
+        dtype = np.uint8 if max(scene.objects, default=0) < 256 else np.uint16
+        ids = {key: key for key in scene.objects}
+        return painted(scene, ids, self._shape, dtype), dict(scene.objects)
 
     # Objects.
 

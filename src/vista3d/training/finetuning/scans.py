@@ -9,6 +9,7 @@ import numpy as np
 
 from vista3d import volume as vol
 from vista3d.errors import InputError
+from vista3d.inference.interactive.masks import tight
 from vista3d.training.data.case import Case, to_global
 from vista3d.training.data.cases import dataset_cases
 from vista3d.training.data.layouts import Listing, find_listings
@@ -131,13 +132,12 @@ def measure(case: Case) -> Scan:
 def cut_out(mask: vol.Volume) -> vol.Volume:
     """The smallest box around a mask that is not empty, with a voxel of background."""
     padded = np.pad(mask.array, 1)
-    box = []
-    for axis in range(3):
-        hits = np.flatnonzero(padded.any(axis=tuple(a for a in range(3) if a != axis)))
-        box.append(slice(int(hits[0]) - 1, int(hits[-1]) + 2))
+    inner = tight(padded)
+    assert inner is not None
+    box = tuple(slice(part.start - 1, part.stop + 1) for part in inner)
     affine = mask.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ np.array([part.start - 1 for part in box], float)
-    return vol.Volume(padded[tuple(box)], affine)
+    return vol.Volume(padded[box], affine)
 
 
 def _one(data: Path) -> Listing:

@@ -169,7 +169,7 @@ class Datastore:
         }
 
     def _label_info(self, saved: Saved) -> dict[str, Any]:
-        _, names, _ = self._saved.label_map(saved)
+        names = self._saved.names(saved)
         return {"label_info": [{"name": name, "idx": idx} for idx, name in sorted(names.items())]}
 
 

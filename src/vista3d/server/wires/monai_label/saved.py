@@ -16,6 +16,7 @@ import numpy as np
 
 from vista3d.errors import UsageError
 from vista3d.inference import InteractiveSession
+from vista3d.inference.interactive.labelled import painted
 from vista3d.server.errors import NotFoundError, TooLargeError
 from vista3d.server.service import Service
 from vista3d.server.storage import durable_replace
@@ -117,10 +118,13 @@ class SavedLabels:
         """
         view, volume = self._open(saved)
         values = self._values(saved, view)
-        labels = np.zeros(volume.geometry.shape, np.uint16)
-        for thing in view.objects:
-            labels[thing.mask.box][thing.mask.crop()] = values[thing.id]
-        return labels, {values[thing.id]: thing.name for thing in view.objects}, volume
+        labels = painted(view.objects, values, volume.geometry.shape)
+        return labels, _names(view, values), volume
+
+    def names(self, saved: Saved) -> dict[int, str]:
+        """Names of the values of `label_map`."""
+        view, _ = self._open(saved)
+        return _names(view, self._values(saved, view))
 
     def _open(self, saved: Saved) -> tuple[View, Volume]:
         with self._service.sessions.lease(saved.session) as held:
@@ -142,6 +146,10 @@ class SavedLabels:
         partial = self._path.with_suffix(".part")
         partial.write_text(json.dumps(table), encoding="utf-8")
         durable_replace(partial, self._path)
+
+
+def _names(view: View, values: Mapping[int, int]) -> dict[int, str]:
+    return {values[thing.id]: thing.name for thing in view.objects}
 
 
 def _read(path: Path) -> dict[str, dict[str, Saved]]:
