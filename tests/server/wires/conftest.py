@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,18 +118,26 @@ def study(client, scan_bytes) -> str:
 @pytest.fixture(scope="module")
 def address(service):
     """URL of a real server on loopback, for clients that open connections themselves."""
+    with serving(service) as url:
+        yield url
+
+
+@contextmanager
+def serving(service: Service) -> Iterator[str]:
+    """A real server on loopback; the service is not its to close."""
     at = listen("127.0.0.1", 0)
     app = create_app(service, wires.build(service, Options(axes="LPS")))  # the scan's own axes
     config = uvicorn.Config(
-        app, http="h11", log_config=None, timeout_graceful_shutdown=1,
-        lifespan="off",  # the service is shared, and not this server's to close
-    )  # fmt: skip
+        app, http="h11", log_config=None, timeout_graceful_shutdown=1, lifespan="off"
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [at]})
     thread.start()
-    yield f"http://127.0.0.1:{at.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(30)
+    try:
+        yield f"http://127.0.0.1:{at.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
     assert not thread.is_alive()
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.server.conftest import AFFINE, body_array
 from tests.server.wires.conftest import CENTRE, SCAN, SHAPE, TOKEN, wired
-from vista3d.errors import InputError
+from vista3d.errors import InputError, UsageError
 from vista3d.server.errors import StartError, TooLargeError
 from vista3d.server.settings import Limits
 from vista3d.server.wires import Options
@@ -282,6 +282,14 @@ def test_axes_point_where_the_operator_says(axes):
         assert affine[row, column] == (size if letter in "RAS" else -size)
     given = {"affine": AFFINE.tolist(), "spacing": [9, 9, 9]}
     assert np.array_equal(affine_of(given, axes), AFFINE)
+
+
+def test_negative_spacings_are_the_order_of_napari_s_reader():
+    """Measured with napari-nifti 0.0.20: arrays SAR, whatever the operator says of the others."""
+    affine = affine_of({"spacing": [-5, -2, -1]}, "SPL")
+    assert np.array_equal(affine, affine_of({"spacing": [5, 2, 1]}, "SAR"))
+    with pytest.raises(UsageError, match="spacing"):
+        affine_of({"spacing": [-5, 2, 1]}, "SPL")
 
 
 @pytest.mark.parametrize("axes", ["", "RA", "RRS", "XYZ", "RASS", "ras"])

@@ -9,7 +9,7 @@ import contextlib
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from vista3d.server.errors import ConflictError, NotFoundError
@@ -18,6 +18,8 @@ from vista3d.server.service import Service
 from vista3d.server.storage import StudyRow
 
 _UID = re.compile(r"[0-9.]{3,64}")
+
+_SERIES = "SeriesInstanceUID"
 
 _REMEMBERED = 4096
 
@@ -32,7 +34,7 @@ class Images:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._names: OrderedDict[tuple[str, str], str] = OrderedDict()
-        self._series: dict[str, str] = {}
+        self._uids: dict[str, Mapping[str, str]] = {}
         self._lock = threading.Lock()
 
     def remember(self, client: str, word: str, study: str) -> None:
@@ -62,7 +64,7 @@ class Images:
         name = display_name(word)
         found = [row for row in rows if row.name == name]
         if _UID.fullmatch(word):
-            found = [row for row in rows if self._series_of(row) == word] or found
+            found = [row for row in rows if self.uids(row).get(_SERIES) == word] or found
         if len(found) > 1:
             msg = f"{len(found)} studies are called {word[:80]!r}: ask by the id of one"
             raise ConflictError(msg)
@@ -71,26 +73,25 @@ class Images:
             raise NotFoundError(msg)
         return found[0]
 
-    def _series_of(self, row: StudyRow) -> str:
-        """SeriesInstanceUID of a DICOM study, "" of any other; read once from one header."""
-        if row.id not in self._series:
-            self._series[row.id] = _series_uid(Path(row.path))
-        return self._series[row.id]
+    def uids(self, row: StudyRow) -> Mapping[str, str]:
+        """Study- and SeriesInstanceUID of a DICOM study; read once from one header."""
+        if row.id not in self._uids:
+            self._uids[row.id] = _read_uids(Path(row.path))
+        return self._uids[row.id]
 
 
-def _series_uid(path: Path) -> str:
+def _read_uids(path: Path) -> Mapping[str, str]:
     import pydicom
     from pydicom.errors import InvalidDicomError
 
+    wanted = ["StudyInstanceUID", _SERIES]
     for file in _files(path):
         try:
-            data = pydicom.dcmread(
-                file, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"]
-            )
+            data = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=wanted)
         except (InvalidDicomError, OSError, EOFError, ValueError):
             continue
-        return str(data.get("SeriesInstanceUID", ""))
-    return ""
+        return {name: str(data[name].value) for name in wanted if name in data}
+    return {}
 
 
 def _files(path: Path) -> Iterable[Path]:

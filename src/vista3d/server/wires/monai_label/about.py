@@ -15,18 +15,26 @@ MODELS = {
 }
 """Published name -> type by which clients sort it, and description."""
 
-STRATEGIES = {"first": {"name": "first", "description": "The first image without a final label"}}
+STRATEGIES = {
+    "first": {"name": "first", "description": "The first image without a final label"},
+    # OHIF asks for this one whatever its list of strategies shows.
+    "random": {"name": "random", "description": "Any image without a final label"},
+}
 
 
 def info(service: Service, stats: dict[str, Any]) -> dict[str, Any]:
-    """The document; `stats` of the datastore."""
+    """The document; `stats` of the datastore.
+
+    It has no `config` of its own: 3D Slicer takes one for the mark of a server that is too old.
+    """
     labels = labels_of(service)
     return {
         "name": "vista3d",
         "description": "Promptable 3D CT segmentation. " + NOTICE,
         "version": __version__,
-        # OHIF drops the first entry of this list without looking: it must be the background.
-        "labels": ["background", *labels],
+        # Without a background: 3D Slicer would make a segment of it and then send the names of all
+        # others one too high in `label_info`.
+        "labels": [*labels],
         "models": {
             name: {
                 "type": kind,
@@ -43,7 +51,6 @@ def info(service: Service, stats: dict[str, Any]) -> dict[str, Any]:
         "scoring": {},
         "train_stats": {},
         "datastore": stats,
-        "config": {"infer": {}, "activelearning": {}},
     }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 from typing import Any
 
 from fastapi import Request
@@ -10,12 +12,14 @@ from fastapi.responses import FileResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from vista3d.errors import UsageError
+from vista3d.sample import sha256_of
 from vista3d.server.errors import NotFoundError
 from vista3d.server.service import Service
 from vista3d.server.storage import StudyRow
 from vista3d.server.upload import Form, Received
 from vista3d.server.wires.files import encode
 from vista3d.server.wires.images import Images
+from vista3d.server.wires.monai_label.about import STRATEGIES
 from vista3d.server.wires.monai_label.label_file import read_label
 from vista3d.server.wires.monai_label.saved import Saved, SavedLabels
 from vista3d.server.wires.uploads import receive
@@ -26,6 +30,9 @@ FINAL = "final"
 _EXTENSION = ".nii.gz"
 
 _LONGEST_NAME = 200
+
+_UNSAFE = re.compile(r"[^\w.-]+")
+"""What has no place in a file's name on somebody's disk."""
 
 
 class Datastore:
@@ -144,14 +151,22 @@ class Datastore:
         return {}
 
     def next_sample(self, strategy: str) -> dict[str, Any]:
-        """The first image without a final label; nothing when all have one."""
-        if strategy != "first":
-            msg = f"there is no strategy {strategy[:40]!r}, only 'first'"
+        """An image without a final label; nothing when all have one."""
+        if strategy not in STRATEGIES:
+            msg = f"there is no strategy {strategy[:40]!r}: {', '.join(STRATEGIES)}"
             raise NotFoundError(msg)
-        for row in self._service.studies.list():
-            if FINAL not in self._saved.tags(row.id):
-                return {"id": row.id, "name": row.name, "path": "", "strategy": strategy}
-        return {}
+        rows = [r for r in self._service.studies.list() if FINAL not in self._saved.tags(r.id)]
+        if not rows:
+            return {}
+        row = rows[0] if strategy == "first" else random.choice(rows)
+        # 3D Slicer keeps the image under this name, and tells its type by the extension; a file
+        # that it has already under the name is taken if the check sum is the same.
+        name = f"{_UNSAFE.sub('_', row.name)}-{row.id[:8]}{_EXTENSION}"
+        digest = sha256_of(self._service.studies.image(row.id))
+        return {
+            "id": row.id, "name": name, "path": "", "checksum": f"SHA256:{digest}",
+            "strategy": strategy, **self._images.uids(row),
+        }  # fmt: skip
 
     def _keep(self, study: str, tag: str, file: Received, names: dict[int, str]) -> Saved:
         geometry = self._service.studies.open(study).geometry

@@ -36,7 +36,7 @@ def read_label(file: Received, geometry: Geometry, limits: Limits) -> np.ndarray
     if volume.array.shape != geometry.shape:
         msg = f"the label has shape {volume.array.shape}, its image {geometry.shape}"
         raise InputError(msg)
-    if not np.allclose(volume.affine, geometry.affine, atol=1e-2):
+    if not volume.geometry.matches(geometry):
         msg = "the label lies on another grid than its image: resample it to the image"
         raise InputError(msg)
     return _whole(volume.array)

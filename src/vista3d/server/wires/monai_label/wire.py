@@ -57,5 +57,9 @@ def wire(service: Service) -> Wire:
     ):
         router.add_api_route(path, endpoint, methods=[method], response_model=None)
 
-    forms = re.compile(r"/infer/[^/]+|/session/|/datastore/(image|label)?")
-    return Wire(router, {forms: service.limits.upload_bytes}, OPEN, conversations.close)
+    # Forms, and what MONAI Label's Python client asks for between two of them: once it has a token,
+    # it repeats the Content-Length of its former request, without a body.
+    paths = re.compile(
+        r"/infer/[^/]+|/session/[^/]*|/datastore/(image|label)?|/info/|/auth/token/valid"
+    )
+    return Wire(router, {paths: service.limits.upload_bytes}, OPEN, conversations.close)

@@ -13,6 +13,10 @@ from vista3d.server.wires.options import directions
 _MOST = 32767
 """Voxels of an axis that a NIfTI-1 header can count."""
 
+_NAPARI = "SAR"
+"""Axes of arrays with negative spacings. napari's reader (napari-nifti) gives every scan in this
+order and scales it negatively, so that it stands upright; napari's plugin sends these scales."""
+
 _AS_FLOAT = frozenset({"float16", "int64", "uint64"})
 """Types that a NIfTI file does not hold, or that its readers do not know; HU fit float32."""
 
@@ -50,6 +54,8 @@ def write_scan(path: Path, array: np.ndarray, properties: dict[str, Any], axes: 
 def affine_of(properties: dict[str, Any], axes: str) -> np.ndarray:
     """[4, 4], voxel -> RAS mm, of what a client says and the server assumes.
 
+    Negative spacings say where the axes point, see `_NAPARI`.
+
     Raises:
         UsageError: not numbers, or no volume.
     """
@@ -60,6 +66,8 @@ def affine_of(properties: dict[str, Any], axes: str) -> np.ndarray:
         else:
             affine = np.eye(4)
             spacing = np.array(properties.get("spacing") or (1, 1, 1), float)
+            if (spacing < 0).all():
+                axes, spacing = _NAPARI, -spacing
             affine[:3, :3] = directions(axes) * spacing[:3]
             if spacing.shape != (3,) or not (spacing > 0).all():
                 affine[:3, :3] = 0
