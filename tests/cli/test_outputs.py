@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vista3d.cli.outputs import FORMATS, choose_formats, plan, refuse_overwriting
+from vista3d.cli.outputs import choose_formats, plan, refuse_overwriting
 from vista3d.errors import UsageError
+from vista3d.results import FORMATS
 
 
 def test_a_folder_holds_results_named_after_the_case():
@@ -76,7 +77,7 @@ def test_a_result_is_replaced_only_when_asked(tmp_path):
     outputs = plan(tmp_path, "a", ("nifti",), statistics=False, preview=False)
     refuse_overwriting([outputs], [], allowed=False)
     (tmp_path / "a_seg.nii.gz").write_bytes(b"corrected by hand")
-    with pytest.raises(UsageError, match="exists: add --overwrite to replace it, or --resume"):
+    with pytest.raises(UsageError, match="exists: add --overwrite to replace it"):
         refuse_overwriting([outputs], [], allowed=False)
     refuse_overwriting([outputs], [], allowed=True)
 

@@ -173,6 +173,31 @@ def test_objects_are_named_locked_and_removed(client, session):
     assert [o["id"] for o in state["objects"]] == [2]
 
 
+def test_colours_are_chosen_undone_and_saved(make_service, scan_bytes):
+    service = make_service()
+    client = client_of(service)
+    session = begin(client, upload(client, scan_bytes))
+    paint_cube(client, session, **{"class": "liver"})
+    first = client.get(session).json()["objects"][0]["color"]
+    answer = client.patch(f"{session}/objects/1", json={"color": [1, 2, 3]}).json()
+    assert answer["changed"] is None
+    assert answer["state"]["objects"][0]["color"] == [1, 2, 3]
+    assert service.sessions.put_away_idle(0) == 1
+    assert client.get(session).json()["objects"][0]["color"] == [1, 2, 3]
+    undone = client.post(f"{session}/undo").json()["state"]
+    assert undone["objects"][0]["color"] == first
+
+
+@pytest.mark.parametrize(
+    "color", [[0, 0], [0, 0, 256], [-1, 0, 0], [0.5, 0, 0], [True, 0, 0], ["1", 2, 3], "red"]
+)
+def test_what_is_no_colour_is_refused(client, session, color):
+    client.post(f"{session}/objects", json={})
+    answer = client.patch(f"{session}/objects/1", json={"color": color})
+    assert answer.status_code == 422
+    assert "color" in answer.json()["message"]
+
+
 def test_overlap_policies(client, session):
     for _ in range(2):
         client.post(f"{session}/objects", json={})
@@ -247,14 +272,18 @@ def test_nifti_export_is_the_servers_mask(client, session):
     np.testing.assert_array_equal(image.affine, AFFINE)
 
 
-def test_slicer_export_has_names_and_voxels(client, session, tmp_path):
+def test_slicer_export_has_names_colours_and_voxels(client, session, tmp_path):
     paint_cube(client, session, **{"class": "spleen"})
+    given = {"name": "spleen, enlarged", "color": [255, 0, 51]}
+    client.patch(f"{session}/objects/1", json=given)
     answer = client.get(f"{session}/export", params={"format": "seg.nrrd"})
     assert answer.headers["content-disposition"].endswith('.seg.nrrd"')
     path = tmp_path / "x.seg.nrrd"
     path.write_bytes(answer.content)
     values, header = nrrd.read(str(path))
-    assert header["Segment0_Name"] == "spleen"
+    assert header["Segment0_Name"] == "spleen, enlarged"
+    assert header["Segment0_Color"] == "1 0 0.2"
+    assert "78961009^Spleen" in header["Segment0_Tags"]  # what it is stays
     np.testing.assert_array_equal(values > 0, labels(client, session, SHAPE) > 0)
 
 
@@ -272,7 +301,7 @@ def test_stl_export_has_a_surface_per_object(client, session):
     np.testing.assert_allclose(centres, expected, atol=0.01)
 
 
-@pytest.mark.parametrize("name", ["dicom-seg", "rtstruct"])
+@pytest.mark.parametrize("name", ["dicom-seg", "dicom-labelmap", "rtstruct"])
 def test_dicom_exports_need_a_dicom_study(client, session, name):
     paint_cube(client, session)
     answer = client.get(f"{session}/export", params={"format": name})

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tests.server.conftest import client_of, labels, paint_cube, upload
+from tests.server.conftest import begin, client_of, labels, paint_cube, upload
 from vista3d.errors import CancelledError, InputError
 from vista3d.inference import Progress
 from vista3d.server.errors import BusyError, NotFoundError
@@ -103,6 +103,17 @@ def test_an_automatic_run_is_followed_to_its_result(client, session, model):
     assert again["state"] == "done"
 
 
+def test_the_jobs_of_a_session_are_listed(client, session, study):
+    other = begin(client, study)
+    begun = client.post(f"{session}/automatic", json={"classes": [1]}).json()
+    follow(client, begun)
+    (listed,) = client.get(f"{session}/jobs").json()
+    assert (listed["id"], listed["state"]) == (begun["id"], "done")
+    assert listed["result"] is None  # that is asked for by name
+    assert client.get(f"{other}/jobs").json() == []
+    assert client.get("/api/v1/sessions/nowhere/jobs").status_code == 404
+
+
 def test_unknown_classes_are_refused_before_anything_begins(client, session):
     answer = client.post(f"{session}/automatic", json={"classes": ["lever"]})
     assert answer.status_code == 422
@@ -130,6 +141,9 @@ def test_edits_wait_for_no_run_and_say_so(make_service, scan_bytes):
     assert entered.wait(20)
     job = client.post(f"{session}/automatic", json={"classes": "everything"}).json()
     assert job["state"] == "queued"
+    assert [(j["id"], j["state"]) for j in client.get(f"{session}/jobs").json()] == [
+        (job["id"], "queued")
+    ]
     assert client.post(f"{session}/undo").status_code == 409
     assert client.delete(session).status_code == 409
     assert client.post(f"{session}/automatic", json={"classes": [1]}).status_code == 409

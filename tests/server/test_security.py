@@ -91,6 +91,26 @@ def test_the_page_turns_the_token_into_a_cookie(guarded):
     assert guarded.get("/api/v1/info").status_code == 200
 
 
+def test_a_browser_is_asked_for_the_token(guarded):
+    browser = {"Accept": "text/html,*/*", "Origin": "http://127.0.0.1"}
+    asked = guarded.get("/", headers=browser)
+    assert (asked.status_code, asked.headers["www-authenticate"]) == (401, "Bearer")
+    assert asked.headers["referrer-policy"] == "same-origin"  # else browsers hide the Origin
+    assert '<form method="post">' in asked.text
+    assert 'role="alert"' not in asked.text
+    for form in ({"token": "wrong"}, {}, {"token": TOKEN + "é"}):
+        wrong = guarded.post("/", data=form, headers=browser)
+        assert wrong.status_code == 401
+        assert 'role="alert"' in wrong.text
+        assert "set-cookie" not in wrong.headers
+    foreign = {**browser, "Origin": "https://evil.example"}
+    assert guarded.post("/", data={"token": TOKEN}, headers=foreign).status_code == 403
+    right = guarded.post("/", data={"token": TOKEN}, headers=browser, follow_redirects=False)
+    assert (right.status_code, right.headers["location"]) == (303, "/")
+    assert "httponly" in right.headers["set-cookie"].lower()
+    assert guarded.get("/", headers=browser).status_code == 200
+
+
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example",
                                   "", "[::ffff", "localhost@evil.example"])  # fmt: skip
 def test_rebound_names_are_refused(client, host):

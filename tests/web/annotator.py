@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -102,7 +103,23 @@ class Annotator:
         box = self.page.locator(".stage canvas").bounding_box()
         return box["x"] + across * box["width"], box["y"] + down * box["height"]
 
+    def download(self, menu_item: str, folder: Path) -> Path:
+        """Take a format from the export menu."""
+        self.page.get_by_text("Export", exact=True).click()
+        with self.page.expect_download() as download:
+            self.page.get_by_role("button", name=menu_item).click()
+        path = folder / download.value.suggested_filename
+        download.value.save_as(path)
+        return path
+
     # What is done.
+
+    def new_object(self) -> int:
+        """Make an object and wait until it is the active one; its number."""
+        number = max((o["id"] for o in self.state["objects"]), default=0) + 1
+        self.page.get_by_role("button", name="New object").click()
+        self.page.locator(f".object.active[data-object='{number}']").wait_for()
+        return number
 
     def open(self, scan: str, layout: str = "Axial") -> None:
         """Open a scan of the server's folder in a new session."""

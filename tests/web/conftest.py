@@ -34,8 +34,8 @@ SOFTWARE_GRAPHICS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsa
 class Server:
     """`vista3d serve` in a process of its own; it can be killed and started again."""
 
-    def __init__(self, scans: Path, storage: Path) -> None:
-        self._scans, self._storage, self._port = scans, storage, 0
+    def __init__(self, scans: Path, storage: Path, *options: str) -> None:
+        self._scans, self._storage, self._options, self._port = scans, storage, options, 0
         self._process: subprocess.Popen[str] | None = None
         self.start()
 
@@ -47,6 +47,7 @@ class Server:
         """Start it, at the same port as before."""
         command = [sys.executable, "-m", "vista3d", "serve", "--data", str(self._scans)]
         command += ["--storage", str(self._storage), "--port", str(self._port)]
+        command += self._options
         environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
@@ -69,7 +70,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def scans(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a head and neck, and the same turned on its side and mirrored."""
+    """A folder with a head and neck, the same turned on its side and mirrored, and a large one."""
     folder = tmp_path_factory.mktemp("scans")
     source = corpus / "Dataset101_OpenKBP" / "imagesTr" / "kbp_001_0000.nii.gz"
     shutil.copy(source, folder / "head_neck.nii.gz")
@@ -87,6 +88,10 @@ def scans(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     affine = turned.affine @ np.diag([1.0, 1, 1, 1])
     affine[:3, 3] += affine[:3, :3] @ [10, 0, 5]
     nib.save(nib.Nifti1Image(data, tilt @ affine), folder / "turned.nii.gz")
+    # Few voxels to show and much space to segment: a run of it outlasts a reload of the page.
+    coarse = np.asarray(scan.dataobj).astype(np.int16)[::2, ::2, ::2]
+    zoomed = scan.affine @ np.diag([3.0, 3, 3, 1])
+    nib.save(nib.Nifti1Image(coarse, zoomed), folder / "large.nii.gz")
     return folder
 
 

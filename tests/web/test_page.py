@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tests.web.annotator import Annotator
 from tests.web.conftest import wait_until
 
 ROLES = {"button", "checkbox", "combobox", "searchbox", "slider", "spinbutton", "textbox", "link"}
+ROLES |= {"ColorWell"}  # Chromium's name for a colour field
 
 
 def test_every_control_has_a_name_and_shows_its_focus(annotator: Annotator) -> None:
@@ -71,14 +74,45 @@ def test_the_list_of_objects(annotator: Annotator) -> None:
     page.get_by_label("Overlap policy").select_option("keep_existing")
     wait_until(lambda: annotator.state["overlap"] == "keep_existing")
     page.get_by_label("Search objects").fill("node")
-    assert page.locator(".object").count() == 1
+    wait_until(lambda: page.locator(".object").count() == 1)
 
     page.get_by_role("button", name="Light appearance").click()
-    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    wait_until(lambda: page.evaluate("document.documentElement.dataset.theme") == "light")
     page.reload()
     annotator.ready("Axial")
-    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    wait_until(lambda: page.evaluate("document.documentElement.dataset.theme") == "light")
     assert "not a medical device" in page.locator("footer").inner_text()
+
+
+def test_colours_are_chosen(annotator: Annotator) -> None:
+    page = annotator.page
+    annotator.open("head_neck")
+    annotator.new_object()
+    x, y = annotator.place(0.5, 0.5)
+    annotator.key("b")
+    page.get_by_label("Brush radius in millimetres").fill("20")
+    annotator.stroke("b", (x, y))
+    annotator.key("n")
+    page.get_by_role("checkbox", name="Outline").uncheck()
+    page.get_by_label("Opacity of labels in percent").fill("100")
+    field = page.get_by_label("Colour of object 1")
+    first = field.input_value()
+    for chosen in ("#ff0000", "#0000ff"):
+        field.fill(chosen)
+        colour = [int(chosen[at : at + 2], 16) for at in (1, 3, 5)]
+        wait_until(lambda colour=colour: annotator.state["objects"][0]["color"] == colour)
+        wait_until(
+            lambda colour=colour: np.abs(annotator.pixels(x + 12, y + 12) - colour).max() < 12
+        )
+    annotator.key("b")  # a colour field is no text field: keys still work
+    page.locator(".tool[aria-pressed=true]", has_text="Brush").wait_for()
+    annotator.settled()
+    page.reload()
+    annotator.ready("Axial")
+    wait_until(lambda: field.input_value() == "#0000ff")
+    for before in ("#ff0000", first):
+        page.get_by_role("button", name="Undo").click()
+        wait_until(lambda before=before: field.input_value() == before)
 
 
 def test_one_scan_after_another_and_back(annotator: Annotator) -> None:
@@ -90,7 +124,7 @@ def test_one_scan_after_another_and_back(annotator: Annotator) -> None:
     page.get_by_label("On this server").get_by_role("button", name="turned").click()
     annotator.ready("Axial")
     assert page.locator(".study-name").inner_text().startswith("turned")
-    assert page.locator(".object").count() == 0
+    wait_until(lambda: page.locator(".object").count() == 0)
     page.get_by_role("button", name="New object").click()
     page.locator(".object.active").wait_for()
     annotator.stroke("b", annotator.place(0.5, 0.5))
@@ -102,7 +136,7 @@ def test_one_scan_after_another_and_back(annotator: Annotator) -> None:
     annotator.ready("Axial")
     assert annotator.session == first
     annotator.go(*annotator.place(0.5, 0.62))
-    assert page.locator(".under").inner_text() == "object 1"
+    wait_until(lambda: page.locator(".under").inner_text() == "object 1")
     assert annotator.state["objects"][0]["voxels"] == voxels
 
 

@@ -30,13 +30,14 @@ def test_clicks_keep_their_order_and_the_page_does_not_wait(annotator: Annotator
     for place in places:
         page.mouse.click(*place)
     page.keyboard.press("v")  # the page answers while the server computes
-    assert not page.get_by_role("checkbox", name="Show labels").is_checked()
+    wait_until(lambda: not page.get_by_role("checkbox", name="Show labels").is_checked())
     annotator.settled()
     clicks = annotator.state["objects"][0]["clicks"]
     assert len(clicks) == 3
     heights = [click["position_ras"][1] for click in clicks]
     assert heights == sorted(heights, reverse=True)  # down the picture is towards the back
-    assert page.locator(".mark.waiting").count() == 0
+    # "Saved" may be painted a frame before the marks are.
+    wait_until(lambda: page.locator(".mark.waiting").count() == 0)
     assert page.evaluate("mostWaiting") >= 1  # shown where it was made, before the answer
 
     # One of them is taken back from the list.
@@ -95,4 +96,4 @@ def test_a_killed_server_loses_nothing_and_the_page_goes_on(
     annotator.settled()
     assert annotator.session == session
     assert np.array_equal(annotator.labels, before)
-    assert page.locator(".notice.offline").count() == 0
+    wait_until(lambda: page.locator(".notice.offline").count() == 0)

@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 
 from tests.web.annotator import Annotator
+from tests.web.conftest import wait_until
 
 
 def test_open_segment_click_paint_reload_export(annotator: Annotator, tmp_path: Path) -> None:
@@ -84,15 +85,12 @@ def test_open_segment_click_paint_reload_export(annotator: Annotator, tmp_path: 
     annotator.ready("Axial")
     annotator.settled()
     assert annotator.state["objects"] == objects
-    assert page.locator(".object").count() == len(objects)
+    wait_until(lambda: page.locator(".object").count() == len(objects))
     annotator.go(x, y)
-    assert page.locator(".under").inner_text() == objects[-1]["name"]
+    wait_until(lambda: page.locator(".under").inner_text() == objects[-1]["name"])
 
     # The file is what the server holds, on the scan's grid.
-    page.get_by_text("Export", exact=True).click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="NIfTI").click()
-    exported = nib.load(_kept(download.value, tmp_path))
+    exported = nib.load(annotator.download("NIfTI", tmp_path))
     assert np.array_equal(np.asarray(exported.dataobj) != 0, erased != 0)
     for thing in objects:
         values = np.unique(np.asarray(exported.dataobj)[erased == thing["id"]])
@@ -103,9 +101,3 @@ def test_open_segment_click_paint_reload_export(annotator: Annotator, tmp_path: 
     # For the picture that is kept: all views, the 3D one is drawn when all is quiet.
     annotator.look("All")
     page.wait_for_timeout(600)
-
-
-def _kept(download: object, folder: Path) -> Path:
-    path = folder / download.suggested_filename  # type: ignore[attr-defined]
-    download.save_as(path)  # type: ignore[attr-defined]
-    return path

@@ -11,7 +11,7 @@ import { api } from "./api";
 import type { Stroke } from "./brush";
 import { delivered } from "./connection";
 import { union } from "./grid";
-import { finished } from "./jobs";
+import { finished, isFinal } from "./jobs";
 import type { LabelMap } from "./labels";
 import { EditQueue } from "./queue";
 import { report } from "./report";
@@ -24,8 +24,10 @@ import type {
   ExportFormat,
   ListedStudy,
   OverlapPolicy,
+  Job,
   SessionState,
   Study,
+  ThingChange,
   Vec3,
 } from "./types";
 import type { Viewer } from "./viewer";
@@ -53,6 +55,7 @@ export class Annotator {
     await this.loadingWhile("Reopening the session", async () => {
       const state = await api.session(id);
       await this.show(await api.study(state.study), state);
+      void this.rejoin();
     });
   }
 
@@ -137,8 +140,20 @@ export class Annotator {
     return this.edit((s) => api.addObject(s.id, what));
   }
 
-  changeObject(id: number, what: { name?: string; locked?: boolean; active?: true }): void {
+  changeObject(id: number, what: ThingChange): void {
     void this.edit((s) => api.changeObject(s.id, id, what));
+  }
+
+  /** Shows a colour while it is being chosen. */
+  tryColour(id: number, color: Vec3): void {
+    store.triedColour.value = { id, color };
+  }
+
+  recolour(id: number, color: Vec3): void {
+    this.tryColour(id, color);
+    void this.edit((s) => api.changeObject(s.id, id, { color })).finally(() => {
+      store.triedColour.value = null;
+    });
   }
 
   deleteObject(id: number): void {
@@ -193,26 +208,48 @@ export class Annotator {
 
   // Automatic segmentation.
 
-  /** Takes its turn among the edits: those asked for meanwhile wait for it. */
   async automatic(classes: (string | number)[] | "everything"): Promise<void> {
+    await this.running((id) => api.automatic(id, classes));
+  }
+
+  /**
+   * Finds the run that was under way when the session was opened: the page was reloaded, or the
+   * run was begun elsewhere. Where it has ended since, its result is fetched.
+   */
+  private async rejoin(): Promise<void> {
+    await this.running(async (id) => {
+      const job = (await api.jobs(id)).find((j) => !isFinal(j));
+      if (!job && (await api.session(id)).revision !== store.session.value?.revision) {
+        await this.refresh();
+      }
+      return job;
+    });
+  }
+
+  /** A run takes its turn among the edits: those asked for meanwhile wait for it. */
+  private async running(begin: (session: string) => Promise<Job | undefined>): Promise<void> {
     const id = store.session.value?.id;
     const { signal } = this.leaving;
     await this.queue.add(async () => {
       if (!id || signal.aborted) return;
       try {
-        const job = await api.automatic(id, classes);
-        const last = await finished(job, (now) => (store.job.value = now), signal);
-        if (last.state === "failed") notify("error", last.error?.message ?? last.message);
-        if (last.state === "cancelled") notify("info", "Cancelled. Nothing was changed.");
-        if (last.state === "done") store.automaticOpen.value = false;
-        if (last.result) await this.apply(last.result);
-        else await this.refresh();
+        const job = await begin(id);
+        if (job && !signal.aborted) await this.follow(job, signal);
       } catch (error) {
         report(error);
       } finally {
         if (!signal.aborted) store.job.value = null;
       }
     });
+  }
+
+  private async follow(job: Job, signal: AbortSignal): Promise<void> {
+    const last = await finished(job, (now) => (store.job.value = now), signal);
+    if (last.state === "failed") notify("error", last.error?.message ?? last.message);
+    if (last.state === "cancelled") notify("info", "Cancelled. Nothing was changed.");
+    if (last.state === "done") store.automaticOpen.value = false;
+    if (last.result) await this.apply(last.result);
+    else await this.refresh();
   }
 
   async cancelJob(): Promise<void> {

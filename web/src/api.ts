@@ -12,6 +12,7 @@ import type {
   SessionState,
   SessionSummary,
   Study,
+  ThingChange,
   Vec3,
 } from "./types";
 
@@ -60,7 +61,6 @@ async function refusal(response: Response): Promise<ApiError> {
 }
 
 function plainReason(status: number): string {
-  if (status === 401) return "The server asks for its token: open the address it printed at start.";
   if (status === 413) return "The file is larger than the server accepts.";
   return `The server answered with status ${status}. Its log says why.`;
 }
@@ -96,6 +96,7 @@ export const api = {
   classes: () => json<AnatomyClass[]>("GET", "/classes"),
 
   studies: () => json<ListedStudy[]>("GET", "/studies"),
+  deleteStudy: (id: string) => send(`${ROOT}/studies/${id}`, { method: "DELETE" }),
   study: (id: string) => json<Study>("GET", `/studies/${id}`),
   /** The scan as gzipped NIfTI. `onProgress` hears the fraction received. */
   image: async (study: string, onProgress: (fraction: number) => void): Promise<ArrayBuffer> => {
@@ -144,7 +145,7 @@ export const api = {
 
   addObject: (s: string, what: { name?: string; class?: string | number }) =>
     json<Edit>("POST", `/sessions/${s}/objects`, what),
-  changeObject: (s: string, n: number, what: { name?: string; locked?: boolean; active?: true }) =>
+  changeObject: (s: string, n: number, what: ThingChange) =>
     json<Edit>("PATCH", `/sessions/${s}/objects/${n}`, what),
   deleteObject: (s: string, n: number) => json<Edit>("DELETE", `/sessions/${s}/objects/${n}`),
   click: (s: string, position: Vec3, positive: boolean, object: number | null) =>
@@ -198,6 +199,8 @@ export const api = {
 
   automatic: (s: string, classes: (string | number)[] | "everything") =>
     json<Job>("POST", `/sessions/${s}/automatic`, { classes }),
+  /** Oldest first, without their results. */
+  jobs: (s: string) => json<Job[]>("GET", `/sessions/${s}/jobs`),
   job: (id: string) => json<Job>("GET", `/jobs/${id}`),
   cancelJob: (id: string) => send(`${ROOT}/jobs/${id}`, { method: "DELETE" }),
   jobEvents: (id: string) => new EventSource(`${ROOT}/jobs/${id}/events`),
@@ -214,6 +217,7 @@ const EXTENSION: Record<ExportFormat, string> = {
   nii: "nii.gz",
   "seg.nrrd": "seg.nrrd",
   "dicom-seg": "dcm",
+  "dicom-labelmap": "dcm",
   rtstruct: "dcm",
   stl: "zip",
 };

@@ -4,7 +4,7 @@ import { api, ApiError } from "./api";
 import { reconnected } from "./connection";
 import type { Job } from "./types";
 
-const isFinal = (job: Job): boolean => job.state !== "queued" && job.state !== "running";
+export const isFinal = (job: Job): boolean => job.state !== "queued" && job.state !== "running";
 
 /**
  * Resolves with the job's final state; `onChange` hears the others.

@@ -12,6 +12,10 @@ export function report(error: unknown): void {
     notify("error", `${error.message} Try once more when it is back: this page will say so.`);
     return;
   }
+  if (error instanceof ApiError && error.status === 401) {
+    notify("error", "The server asks for its token: reload the page to enter it.");
+    return;
+  }
   // A refusal of the server is written for people; anything else is a defect of this page.
   if (!(error instanceof ApiError)) console.error(error);
   notify("error", error instanceof Error ? error.message : String(error));

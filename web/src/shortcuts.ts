@@ -149,7 +149,8 @@ const CT_KEYS: Record<string, CtWindow> = Object.fromEntries(
 /** Typing and menus keep their keys. */
 function isTyping(target: EventTarget | null): boolean {
   if (target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement) return true;
-  return target instanceof HTMLInputElement && !["range", "checkbox"].includes(target.type);
+  const act = ["range", "checkbox", "color"];
+  return target instanceof HTMLInputElement && !act.includes(target.type);
 }
 
 export function listen(annotator: Annotator): void {

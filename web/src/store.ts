@@ -35,6 +35,10 @@ export interface Loading {
 }
 /** While a scan is on its way. */
 export const loading = signal<Loading | null>(null);
+/** The colour that is being chosen for an object, before the server has it. */
+export const triedColour = signal<{ id: number; color: Vec3 } | null>(null);
+export const colourOf = (thing: Thing): Vec3 =>
+  triedColour.value?.id === thing.id ? triedColour.value.color : thing.color;
 export const active = computed<Thing | null>(
   () => session.value?.objects.find((o) => o.id === session.value?.active) ?? null,
 );

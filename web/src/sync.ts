@@ -36,7 +36,7 @@ export function connect(annotator: Annotator): void {
       new Map(
         objects.map((o) => [
           labels.slot(o.id),
-          [...o.color, store.hidden.value.has(o.id) ? 0 : 255],
+          [...store.colourOf(o), store.hidden.value.has(o.id) ? 0 : 255],
         ]),
       ),
     );

@@ -66,6 +66,14 @@ export interface Thing {
   clicks: Click[];
 }
 
+/** What may be changed of an object without touching its voxels. */
+export interface ThingChange {
+  name?: string;
+  locked?: boolean;
+  color?: Vec3;
+  active?: true;
+}
+
 export interface SessionState {
   id: string;
   study: string;
@@ -104,4 +112,4 @@ export interface Job {
   result?: Edit | null;
 }
 
-export type ExportFormat = "nii" | "seg.nrrd" | "dicom-seg" | "rtstruct" | "stl";
+export type ExportFormat = "nii" | "seg.nrrd" | "dicom-seg" | "dicom-labelmap" | "rtstruct" | "stl";

@@ -25,11 +25,6 @@ export type Plane = "axial" | "coronal" | "sagittal";
 export type Hit =
   { view: "3d" } | { view: Plane; voxel: Vec3; normal: number; pixelsPerMm: number };
 
-export interface Marker {
-  voxel: Vec3;
-  positive: boolean;
-}
-
 const LAYOUTS: Record<Layout, SLICE_TYPE> = {
   grid: SLICE_TYPE.MULTIPLANAR,
   axial: SLICE_TYPE.AXIAL,
@@ -114,8 +109,9 @@ export class Viewer {
     this.nv = new Scene({
       backColor: [0, 0, 0, 1],
       crosshairColor: [0.35, 0.75, 1, 0.75],
-      crosshairWidth: 0.18,
+      crosshairWidth: 0.15,
       crosshairWidthUnit: "percent",
+      crosshairGap: 16, // half widths: what is under the crosshair stays in view
       fontColor: [0.62, 0.68, 0.74, 1],
       fontMinPx: 11,
       fontSizeScaling: 0.3,
@@ -207,11 +203,6 @@ export class Viewer {
 
   setRadiological(on: boolean): void {
     this.nv.setRadiologicalConvention(on);
-  }
-
-  setBackground(rgb: Vec3): void {
-    this.nv.opts.backColor = [rgb[0] / 255, rgb[1] / 255, rgb[2] / 255, 1];
-    this.nv.drawScene();
   }
 
   /** `outline` 0..1 is the opacity of the rim; null draws filled labels only. */

@@ -108,9 +108,10 @@ class CaseRun:
 
     def _segment(self, model: Callable[[], Model]) -> None:
         from vista3d import results
-        from vista3d.volume import check_ct, read, read_truth
+        from vista3d.volume import check_ct, check_image, read, read_truth
 
-        volume = check_ct(read(self.case.path))
+        check = check_ct if self.settings.modality == "ct" else check_image
+        volume = check(read(self.case.path))
         self._volume, self._warnings = volume, list(volume.meta.warnings)
         check_writable(self.outputs, volume)
         path = self.settings.truth
@@ -118,6 +119,7 @@ class CaseRun:
         segmentation = model().segment(
             volume,
             classes=self.settings.classes,
+            modality=self.settings.modality,
             preset=self.settings.preset,
             progress=self._heard,
             cancel=self._cancel,
@@ -132,13 +134,15 @@ class CaseRun:
             self._dice = results.dice(labels, truth, segmentation.classes)
         done = Segmented(
             case=self.case.name,
-            labels=labels,
-            volume=volume,
-            ids=structures,
+            what=results.Labelled(
+                labels,
+                volume,
+                structures,
+                maker="automatic",
+                model=str(self._run.get("model", "vista3d")),
+                profile=spread,
+            ),
             rows=self._rows,
-            spread=spread,
-            maker="automatic",
-            model=str(self._run.get("model", "vista3d")),
         )
         self._written = write_outputs(self.outputs, done, before=self._before_writing)
 

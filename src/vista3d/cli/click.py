@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from vista3d.cli.options import (
+    Device,
+    Formats,
+    Model,
+    Overwrite,
+    Precision,
+    Preview,
+    Statistics,
+)
 from vista3d.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from vista3d import inference
     from vista3d.cli.outputs import Outputs
-    from vista3d.inference import InteractiveSession, Model
+    from vista3d.inference import InteractiveSession
     from vista3d.volume import Volume
 
 Points = Annotated[
@@ -51,7 +61,7 @@ def click(
     out: Annotated[
         Path,
         typer.Option(
-            "--out",
+            "--output",
             "-o",
             show_default=False,
             help="Folder for the results, or a file: .nii .nii.gz .mha .nrrd .dcm.",
@@ -62,11 +72,13 @@ def click(
     point_lps: PointsLPS = None,
     class_: Annotated[
         str | None,
-        typer.Option("--class", "-c", show_default=False, help="The clicks mean this structure."),
+        typer.Option(
+            "--class", "-c", show_default=False, help="The structure that the clicks mean: a name."
+        ),
     ] = None,
     new: Annotated[
         str | None,
-        typer.Option("--new", show_default=False, help="Name of a structure no table has."),
+        typer.Option("--new", show_default=False, help="A name for a structure that no table has."),
     ] = None,
     initial: Annotated[
         Path | None,
@@ -86,34 +98,31 @@ def click(
         ),
     ] = None,
     overlap: Annotated[
-        str, typer.Option(help="Where objects meet: overwrite, 'keep existing', 'allow overlap'.")
+        Literal["overwrite", "keep existing", "allow overlap"],
+        typer.Option("--overlap", help="What happens where objects meet."),
     ] = "overwrite",
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="mini, mini-3mm, official, or a checkpoint file.")
-    ] = "mini",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
-    formats: Annotated[
-        list[str] | None,
-        typer.Option("--format", "-f", show_default=False, help="As for 'segment'; repeatable."),
-    ] = None,
-    statistics: Annotated[
-        bool, typer.Option("--statistics", "-s", help="Also write statistics as JSON and CSV.")
-    ] = False,
-    preview: Annotated[
-        bool, typer.Option("--preview", "-p", help="Also write a picture of three planes.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results that exist.")
-    ] = False,
+    model: Model = "mini",
+    device: Device = "auto",
+    precision: Precision = "auto",
+    formats: Formats = None,
+    statistics: Statistics = False,
+    preview: Preview = False,
+    overwrite: Overwrite = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table.")] = False,
 ) -> None:
     """Segment one object by clicks, or correct an automatic result.
 
     Example: vista3d click ct.nii.gz -o out --class liver --auto --point "120,88,40,-" --preview
     """
-    from vista3d.cli.cases import find_cases
-    from vista3d.cli.outputs import check_writable, choose_formats, plan, refuse_overwriting
+    from vista3d.cli.cases import one_case
+    from vista3d.cli.outputs import (
+        check_writable,
+        choose_formats,
+        is_file_name,
+        plan,
+        refuse_overwriting,
+    )
+    from vista3d.cli.writable import require_writable
 
     clicks = [
         *(parse_click(text, "voxel") for text in point or ()),
@@ -121,13 +130,19 @@ def click(
         *(parse_click(text, "lps") for text in point_lps or ()),
     ]
     _refuse_contradictions(class_, new, auto, initial)
-    (case,) = find_cases([str(scan)])
+    if not (clicks or auto or initial or session):
+        msg = "nothing to do: give --point I,J,K,+ or --auto with --class, --initial or --session"
+        raise UsageError(msg)
+    case = one_case(str(scan))
     outputs = plan(
         out, case.name, choose_formats(out, 1, formats or ()),
         statistics=statistics, preview=preview,
     )  # fmt: skip
     sources = [case.path] + ([] if initial is None else [initial])
     refuse_overwriting([outputs], sources, allowed=overwrite)
+    require_writable(out.parent if is_file_name(out) else out)
+    if session is not None:
+        require_writable(session.parent)
 
     from vista3d import inference
     from vista3d.volume import check_ct, read
@@ -181,7 +196,9 @@ def _refuse_contradictions(
         raise UsageError(msg)
 
 
-def _open(model: Model, volume: Volume, path: Path | None, overlap: str) -> InteractiveSession:
+def _open(
+    model: inference.Model, volume: Volume, path: Path | None, overlap: str
+) -> InteractiveSession:
     if path is not None and path.exists():
         opened = model.open_session(path, volume)
     else:
@@ -233,13 +250,15 @@ def _write(
     rows = results.statistics(labels, volume, structures, profile=spread)
     done = Segmented(
         case=case,
-        labels=labels,
-        volume=volume,
-        ids=structures,
+        what=results.Labelled(
+            labels,
+            volume,
+            structures,
+            maker="semiautomatic",
+            model=str(run["model"]),
+            profile=spread,
+        ),
         rows=rows,
-        spread=spread,
-        maker="semiautomatic",
-        model=str(run["model"]),
     )
     written = write_outputs(outputs, done, before=lambda _: None)
     if outputs.report is not None:

@@ -4,38 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vista3d.errors import UsageError
+from vista3d.results.formats import FORMATS, Labelled
 from vista3d.results.label_map import sidecar
 from vista3d.volume.nifti import stem
 
 if TYPE_CHECKING:
-    from vista3d.anatomy import Structure
-    from vista3d.results import Profile, StructureStatistics
-    from vista3d.results.dicom_source import Maker
+    from vista3d.results import StructureStatistics
     from vista3d.volume import Volume
 
-FORMATS: Mapping[str, str] = MappingProxyType(
-    {
-        "nifti": "_seg.nii.gz",
-        "per-class": "_seg",
-        "seg.nrrd": ".seg.nrrd",
-        "dicom-seg": "_seg.dcm",
-        "dicom-labelmap": "_labelmap.dcm",
-        "rtstruct": "_rtstruct.dcm",
-        "stl": "_stl.zip",
-    }
-)
-"""Name of a format -> what its file or folder in the output folder ends with."""
-
-DICOM_FORMATS = ("dicom-seg", "dicom-labelmap", "rtstruct")
+DICOM_FORMATS = tuple(name for name, format_ in FORMATS.items() if format_.of_dicom)
 LABEL_MAP_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd")
 _HOLDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -120,8 +102,8 @@ def plan(
 
     return Outputs(
         files={
-            name: out if single else beside(ending)
-            for name, ending in FORMATS.items()
+            name: out if single else beside(format_.ending)
+            for name, format_ in FORMATS.items()
             if name in formats
         },
         tables=(beside("_statistics.json"), beside("_statistics.csv")) if statistics else (),
@@ -143,10 +125,7 @@ def refuse_overwriting(plans: Iterable[Outputs], inputs: Iterable[Path], *, allo
                 msg = f"'{path}' is an input: choose another place with -o"
                 raise UsageError(msg)
             if path.exists() and not allowed:
-                msg = (
-                    f"'{path}' exists: add --overwrite to replace it, or --resume to keep the "
-                    "cases that are finished"
-                )
+                msg = f"'{path}' exists: add --overwrite to replace it, or choose another place"
                 raise UsageError(msg)
 
 
@@ -173,22 +152,13 @@ class Segmented:
 
     Attributes:
         case: its name, for the statistics.
-        labels: global class ids (i, j, k) on the grid of `volume`.
-        volume: the scan.
-        ids: the classes that were asked for.
-        rows: statistics of these classes.
-        spread: the profile of the labels.
-        maker, model: how it was made and by which network, for DICOM.
+        what: the segmentation.
+        rows: statistics of its classes.
     """
 
     case: str
-    labels: NDArray[np.integer]
-    volume: Volume
-    ids: Sequence[int | Structure]
+    what: Labelled
     rows: Sequence[StructureStatistics]
-    spread: Profile
-    maker: Maker
-    model: str
 
 
 def write_outputs(
@@ -209,34 +179,13 @@ def write_outputs(
     written: list[Path] = []
     for name, path in outputs.files.items():
         before(name)
-        written += _write(name, path, done)
+        written += FORMATS[name].write(path, done.what)
     for table in outputs.tables:
         before("statistics")
         written.append(results.write_statistics(table, done.rows, case=done.case))
     if outputs.preview is not None:
         before("preview")
-        picture = results.preview(done.labels, done.volume, done.ids, profile=done.spread)
+        what = done.what
+        picture = results.preview(what.labels, what.volume, what.ids, profile=what.profile)
         written.append(results.write_preview(outputs.preview, picture))
     return written
-
-
-def _write(name: str, path: Path, done: Segmented) -> Sequence[Path]:
-    from vista3d import results
-
-    what = (path, done.labels, done.volume, done.ids)
-    if name == "nifti":
-        return results.write_label_map(*what)
-    if name == "per-class":
-        results.write_per_class(*what)
-        return [path]
-    if name == "seg.nrrd":
-        return [results.write_seg_nrrd(*what, profile=done.spread)]
-    if name == "stl":
-        return [results.write_stl_zip(*what, profile=done.spread)]
-    writers: dict[str, Callable[..., Path]] = {
-        "dicom-seg": results.write_dicom_seg,
-        "dicom-labelmap": partial(results.write_dicom_seg, kind="labelmap"),
-        "rtstruct": results.write_rtstruct,
-    }
-    write = writers[name]
-    return [write(*what, maker=done.maker, model=done.model, profile=done.spread)]

@@ -5,6 +5,7 @@ were asked for, so that it serves automatic, interactive and hand-made segmentat
 """
 
 from vista3d.results.dicom_seg import write_dicom_seg
+from vista3d.results.formats import FORMATS, Format, Labelled
 from vista3d.results.label_map import write_label_map
 from vista3d.results.meshes import write_stl_zip
 from vista3d.results.overlap import dice
@@ -17,6 +18,9 @@ from vista3d.results.seg_nrrd import write_seg_nrrd
 from vista3d.results.statistics import StructureStatistics, statistics, write_statistics
 
 __all__ = [
+    "FORMATS",
+    "Format",
+    "Labelled",
     "Profile",
     "StructureStatistics",
     "case_report",

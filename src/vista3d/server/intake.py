@@ -271,7 +271,7 @@ def read_mask(path: Path, geometry: Geometry) -> np.ndarray:
         msg = f"the mask has shape {shape}, its study {geometry.shape}"
         raise InputError(msg)
     mask = read_nifti(path.rename(path.with_name(f"mask.{kind}")))
-    if not np.allclose(mask.affine, geometry.affine, atol=1e-2):
+    if not mask.geometry.matches(geometry):
         msg = "the mask has another affine than its study: resample it to the study's grid"
         raise InputError(msg)
     return mask.array

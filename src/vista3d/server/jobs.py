@@ -104,8 +104,12 @@ class Jobs:
         """Those that are not finished."""
         return [job for job in list(self._jobs.values()) if not job.finished.is_set()]
 
-    def of_session(self, session: str) -> Job | None:
-        """The unfinished job of a session."""
+    def of_session(self, session: str) -> list[Job]:
+        """The jobs of a session that are remembered, oldest first."""
+        return [job for job in list(self._jobs.values()) if job.view.session == session]
+
+    def unfinished(self, session: str) -> Job | None:
+        """The job of a session that waits or runs; it has one at most."""
         return next((job for job in self.running if job.view.session == session), None)
 
     def close(self) -> None:

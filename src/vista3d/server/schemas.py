@@ -19,6 +19,8 @@ NOTICE = "Research software, not a medical device: not for diagnosis or treatmen
 Triple = Annotated[list[float], Field(min_length=3, max_length=3)]
 Policy = Literal["overwrite", "keep_existing", "allow_overlap"]
 Name = Annotated[str, Field(min_length=1, max_length=120)]
+Channel = Annotated[int, Field(ge=0, le=255, strict=True)]
+Rgb = tuple[Channel, Channel, Channel]
 
 
 class _Out(BaseModel):
@@ -172,6 +174,7 @@ class ObjectChange(_In):
 
     name: Name | None = None
     locked: bool | None = None
+    color: Rgb | None = None
     active: Literal[True] | None = None
 
 

@@ -22,8 +22,8 @@ from vista3d.server.settings import Limits, Settings
 from vista3d.server.wire import Wire
 
 COOKIE = "vista3d_token"
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-"""Answered without a token: they say only that the server runs."""
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/"})
+"""Answered without a token: the first two say only that the server runs, the page asks for it."""
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -69,7 +69,7 @@ class Guard:
         self._check_host(headers)
         if scope["method"] not in _SAFE:
             _check_origin(headers)
-        if scope["path"] not in self._open and not self._is_page_entry(scope):
+        if scope["path"] not in self._open:
             self._check_token(headers)
         await self._app(scope, self._counted(scope, headers, receive), send)
 
@@ -86,23 +86,10 @@ class Guard:
             msg = f"this server is not {host[:80]!r}: open it as http://127.0.0.1 with its port"
             raise ForbiddenError(msg)
 
-    @staticmethod
-    def _is_page_entry(scope: Scope) -> bool:
-        """`/?token=...`: the page's route compares the token and turns it into a cookie."""
-        return scope["path"] == "/" and b"token=" in scope["query_string"]
-
     def _check_token(self, headers: Headers) -> None:
-        if self._settings.token is None:
-            return
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            given = cookie_token(headers.get("cookie", ""))
-        if not same_token(given.strip(), self._settings.token):
-            msg = (
-                "a token is needed: send 'Authorization: Bearer TOKEN', or open the address that "
-                "the server printed when it started"
-            )
-            raise UnauthorizedError(msg)
+        token = self._settings.token
+        if token is not None and not carries(headers, token):
+            raise no_token()
 
     def _counted(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
         limit = next(
@@ -123,6 +110,22 @@ class Guard:
             return message
 
         return counted
+
+
+def carries(headers: Headers, token: str) -> bool:
+    """Whether a request has the token, in its header or in the page's cookie."""
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        given = cookie_token(headers.get("cookie", ""))
+    return same_token(given.strip(), token)
+
+
+def no_token() -> UnauthorizedError:
+    """What is said to those without."""
+    return UnauthorizedError(
+        "a token is needed: send 'Authorization: Bearer TOKEN', or open the address that the "
+        "server printed when it started"
+    )
 
 
 def same_token(given: str, token: str) -> bool:

@@ -226,7 +226,7 @@ class Service:
             return edit
 
     def _refuse_second_job(self, session: str) -> None:
-        job = self.jobs.of_session(session)
+        job = self.jobs.unfinished(session)
         if job is not None:
             msg = (
                 f"an automatic run of this session is under way: wait for job {job.view.id}, or "

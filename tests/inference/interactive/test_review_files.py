@@ -107,6 +107,8 @@ def _twins(content, members):
         pytest.param(_thing(mask=-1), id="mask counted from the end"),
         pytest.param(_thing(clicks=[[float("nan"), 1, 1, True]]), id="click nowhere"),
         pytest.param(_thing(clicks=[[1e9, 1, 1, True]]), id="click outside"),
+        pytest.param(_thing(colour=[0, 0, 256]), id="no colour"),
+        pytest.param(_thing(colour="red"), id="a colour's name"),
         pytest.param(_scene(next_id=1), id="next id already given"),
         pytest.param(_new_mask([8, 1, 1], zlib.compress(b"\0")), id="mask without a voxel"),
         pytest.param(_new_mask([0, 0, 0], b"garbage"), id="no box, but bits"),

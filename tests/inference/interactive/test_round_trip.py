@@ -18,7 +18,7 @@ def _state(session: InteractiveSession):
     """Everything a user can see, in whole arrays."""
     return (
         [
-            (o.id, o.name, o.class_id, o.novel, o.locked, o.clicks,
+            (o.id, o.name, o.class_id, o.novel, o.locked, o.colour, o.clicks,
              *(m.array().tobytes() for m in (o.mask, o.base, o.denied, o.start)), o.settled)
             for o in session.objects
         ],
@@ -31,7 +31,7 @@ def _step(session: InteractiveSession, rng: np.random.Generator) -> None:
     ids = [o.id for o in session.objects]
     chosen = int(rng.choice(ids)) if ids else None
     position = tuple(float(rng.uniform(-0.4, n - 0.6)) for n in SHAPE)
-    kind = rng.integers(0, 12)
+    kind = rng.integers(0, 13)
     if kind <= 4 or chosen is None:
         session.click(position, bool(rng.random() < 0.7), space="voxel", object_id=chosen)
     elif kind == 5:
@@ -48,6 +48,8 @@ def _step(session: InteractiveSession, rng: np.random.Generator) -> None:
         session.reset(chosen)
     elif kind == 10:
         session.remove_object(chosen)
+    elif kind == 11:
+        session.recolour(chosen, tuple(rng.integers(0, 256, 3).tolist()))
     else:
         session.run_automatic()
 

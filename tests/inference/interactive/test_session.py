@@ -198,6 +198,13 @@ def test_names_classes_and_missing_objects(session):
     made = session.add_object()
     session.rename(made, "lesion")
     assert session[made].name == "lesion"
+    for wrong in ((0, 0, 256), (-1, 0, 0), (0, 0), (0.5, 0, 0), "red"):
+        with pytest.raises(UsageError, match="not a colour"):
+            session.recolour(made, wrong)
+    session.recolour(made, (1, 2, 3))
+    assert session[made].colour == (1, 2, 3)
+    session.undo()
+    assert (session[made].name, session[made].colour) == ("lesion", None)
     session.remove_object(made)
     assert session.active is None
     assert session.add_object() == made + 1  # ids are never used twice

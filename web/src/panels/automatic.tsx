@@ -1,9 +1,12 @@
 /** Automatic segmentation: choose structures, watch, cancel. */
 
 import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { css } from "../colour";
 import { useAnnotator } from "../context";
 import { Icon } from "../icons";
 import * as store from "../store";
+import { type Pace, paceOf, remaining } from "../pace";
 import type { AnatomyClass } from "../types";
 import { Section } from "./section";
 
@@ -146,7 +149,7 @@ function Group(props: {
               checked={chosen.has(c.id)}
               onChange={(e) => put([c.id], e.currentTarget.checked)}
             />
-            <span class="swatch" style={{ background: `rgb(${c.color.join(",")})` }} />
+            <span class="swatch" style={{ background: css(c.color) }} />
             <span class="capital">{c.name}</span>
             {!c.trained && <span class="quiet"> (not learned)</span>}
           </label>
@@ -157,13 +160,20 @@ function Group(props: {
 
 function Running() {
   const annotator = useAnnotator();
+  const pace = useSignal<Pace | null>(null);
   const job = store.job.value!;
   const percent = Math.round(job.progress * 100);
+  useEffect(() => {
+    pace.value = paceOf(pace.peek(), job.progress, performance.now() / 1000);
+  }, [job.progress]);
   const text = job.state === "queued" ? "Waiting for the model" : job.message || "Segmenting";
   return (
     <Section title="Automatic">
-      <p role="status" class="capital">
-        {text}
+      <p class="row running">
+        <span role="status" class="capital">
+          {text}
+        </span>
+        <span class="quiet">{remaining(pace.value)}</span>
       </p>
       <div class="row">
         <progress max={100} value={percent} aria-label="Progress of the automatic segmentation" />

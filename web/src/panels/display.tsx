@@ -3,6 +3,7 @@
 import { CT_WINDOWS } from "../windows";
 import * as store from "../store";
 import { useAnnotator } from "../context";
+import { IconButton } from "../icons";
 import { Section } from "./section";
 import type { Layout } from "../viewer";
 
@@ -18,17 +19,24 @@ export function DisplayPanel() {
   const annotator = useAnnotator();
   return (
     <Section title="Display">
-      <div class="segmented" role="group" aria-label="Layout">
-        {LAYOUTS.map(({ layout, name }) => (
-          <button
-            type="button"
-            key={layout}
-            aria-pressed={store.layout.value === layout}
-            onClick={() => (store.layout.value = layout)}
-          >
-            {name}
-          </button>
-        ))}
+      <div class="row">
+        <div class="segmented" role="group" aria-label="Layout">
+          {LAYOUTS.map(({ layout, name }) => (
+            <button
+              type="button"
+              key={layout}
+              aria-pressed={store.layout.value === layout}
+              onClick={() => (store.layout.value = layout)}
+            >
+              {name}
+            </button>
+          ))}
+        </div>
+        <IconButton
+          icon="reset"
+          label="Reset zoom, pan and 3D view"
+          onClick={() => annotator.viewer.resetView()}
+        />
       </div>
       <WindowControls />
       <label class="row">
@@ -68,9 +76,6 @@ export function DisplayPanel() {
           />
           Radiological
         </label>
-        <button type="button" class="link" onClick={() => annotator.viewer.resetView()}>
-          Reset view
-        </button>
       </div>
     </Section>
   );

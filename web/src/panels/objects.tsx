@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { fromHex, toHex } from "../colour";
 import { useAnnotator } from "../context";
 import { Icon, IconButton } from "../icons";
 import * as store from "../store";
@@ -9,9 +10,9 @@ import type { OverlapPolicy, Thing } from "../types";
 import { Section } from "./section";
 
 const POLICIES: { policy: OverlapPolicy; name: string }[] = [
-  { policy: "overwrite", name: "an edit takes the voxels" },
-  { policy: "keep_existing", name: "an edit leaves the voxels" },
-  { policy: "allow_overlap", name: "objects share the voxels" },
+  { policy: "overwrite", name: "the edit wins" },
+  { policy: "keep_existing", name: "the other object wins" },
+  { policy: "allow_overlap", name: "both keep the voxels" },
 ];
 
 export function ObjectsPanel() {
@@ -69,7 +70,7 @@ export function ObjectsPanel() {
         </ul>
       )}
       <label class="row policy">
-        <span>Overlap:</span>
+        <span>Where objects meet</span>
         <select
           aria-label="Overlap policy"
           value={session.overlap}
@@ -111,7 +112,15 @@ function Row({ thing, isActive }: { thing: Thing; isActive: boolean }) {
       data-object={thing.id}
     >
       <div class="object-head">
-        <span class="swatch" style={{ background: `rgb(${thing.color.join(",")})` }} />
+        <input
+          type="color"
+          class="colour"
+          aria-label={`Colour of ${thing.name}`}
+          title="Choose another colour"
+          value={toHex(store.colourOf(thing))}
+          onInput={(e) => annotator.tryColour(thing.id, fromHex(e.currentTarget.value))}
+          onChange={(e) => annotator.recolour(thing.id, fromHex(e.currentTarget.value))}
+        />
         {renaming.value ? (
           <input
             class="rename"

@@ -7,7 +7,7 @@ import { useAnnotator } from "../context";
 import { filesOfDrop, oneStudy } from "../files";
 import { Icon, IconButton } from "../icons";
 import * as store from "../store";
-import type { SessionSummary } from "../types";
+import type { ListedStudy, SessionSummary } from "../types";
 import { loadLists } from "../lists";
 
 export function StartScreen() {
@@ -137,6 +137,12 @@ function Scans() {
   if (!studies.length) return null;
   const wanted = search.value.trim().toLowerCase();
   const shown = studies.filter((s) => s.name.toLowerCase().includes(wanted));
+  const remove = async (study: ListedStudy): Promise<void> => {
+    if (!confirm(`Delete the uploaded scan ${study.name} from the server? This cannot be undone.`))
+      return;
+    await api.deleteStudy(study.id).catch((e: Error) => store.notify("error", e.message));
+    await loadLists();
+  };
   return (
     <section aria-labelledby="scans">
       <div class="row">
@@ -160,6 +166,18 @@ function Scans() {
               <span class="quiet">{s.shape?.join(" × ")}</span>
               <span class="quiet">{s.source === "upload" ? "uploaded" : "folder"}</span>
             </button>
+            {s.source === "upload" && (
+              <IconButton
+                icon="trash"
+                label={
+                  s.sessions.length
+                    ? `${s.name} has sessions: delete them first`
+                    : `Delete the uploaded scan ${s.name}`
+                }
+                disabled={s.sessions.length > 0}
+                onClick={() => void remove(s)}
+              />
+            )}
           </li>
         ))}
         {!shown.length && <li class="quiet">No scan is called "{search.value}".</li>}

@@ -1,5 +1,6 @@
 /** The line at the bottom: where the crosshair is, and what this software is not. */
 
+import { css } from "../colour";
 import * as store from "../store";
 
 export function StatusBar() {
@@ -16,7 +17,7 @@ export function StatusBar() {
           <span>{Math.round(at.intensity)} HU</span>
           {object && (
             <span class="under">
-              <i class="swatch" style={{ background: `rgb(${object.color.join(",")})` }} />
+              <i class="swatch" style={{ background: css(store.colourOf(object)) }} />
               {object.name}
             </span>
           )}

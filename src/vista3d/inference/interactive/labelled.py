@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -17,23 +18,23 @@ FIRST_NEW = 512
 def structures_of(objects: Iterable[SessionObject]) -> dict[int, anatomy.Structure]:
     """What each object is called in results, by object id.
 
-    The first object of a class takes the class's id and name; a class that only a fine-tuned model
-    has is called as its object is. Anonymous objects, and further ones
-    of the same class, become new structures with ids from 512.
+    The first object of a class takes the class's id and codes. Anonymous objects, further ones of
+    the same class, and classes that only a fine-tuned model has become new structures, those
+    without a class id from 512. Names and chosen colours are the objects' own.
     """
     taken: set[int] = set()
     out = {}
     for thing in objects:
+        number = FIRST_NEW + thing.id
         if thing.class_id is not None and thing.class_id not in taken:
-            taken.add(thing.class_id)
-            known = thing.class_id in anatomy.STRUCTURES
-            out[thing.id] = (
-                anatomy.by_id(thing.class_id)
-                if known
-                else anatomy.new_structure(thing.class_id, thing.name)
-            )
-        else:
-            out[thing.id] = anatomy.new_structure(FIRST_NEW + thing.id, thing.name)
+            number = thing.class_id
+            taken.add(number)
+        structure = anatomy.new_structure(number, thing.name)
+        if number in anatomy.STRUCTURES:
+            structure = replace(anatomy.by_id(number), name=structure.name)
+        if thing.colour is not None:
+            structure = replace(structure, colour=thing.colour)
+        out[thing.id] = structure
     return out
 
 

@@ -38,7 +38,7 @@ from vista3d.inference.tiles import plan_tiles
 from vista3d.inference.windows import Slices, Triple
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.network.point_head import ImageTokens
-from vista3d.volume import Volume, normalise, prepare
+from vista3d.volume import Volume, components, normalise, prepare
 
 CACHE_BYTES = 2**30
 """Default limit of a session's window tokens: 40 windows of the released network."""
@@ -287,9 +287,7 @@ class PointEngine:
 
 def clicked_parts(canvas: Canvas, points: Sequence[Position]) -> np.ndarray:
     """Bool [box]: the 26-connected components above 0 that contain one of the points."""
-    import cc3d
-
-    parts = cc3d.connected_components(canvas.logits > 0, connectivity=26)
+    parts = components(canvas.logits > 0)
     low = [part.start for part in canvas.box]
     index = np.round(np.subtract(np.reshape(points, (-1, 3)), low)).astype(np.int64)
     index = index[((index >= 0) & (index < parts.shape)).all(1)]

@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import numpy as np
 
 from vista3d.inference.interactive.clicks import Click
 from vista3d.inference.interactive.masks import Mask, intersection, relative
 from vista3d.inference.windows import Slices
+from vista3d.volume import components
 
 Overlap = Literal["overwrite", "keep existing", "allow overlap"]
 """What happens where an edit meets another object: the edit wins, the other wins, or both stay."""
+
+Colour = tuple[int, int, int]
+"""RGB, each 0..255."""
+
+
+def is_colour(value: object) -> TypeGuard[Colour]:
+    """Whether a value is a `Colour`."""
+    return (
+        isinstance(value, tuple)
+        and len(value) == 3
+        and all(type(part) is int and 0 <= part <= 255 for part in value)
+    )
 
 
 @dataclass(frozen=True)
@@ -27,6 +40,7 @@ class SessionObject:
         class_id: global id, or None for an anonymous object.
         novel: whether its clicks carry the zero-shot token.
         locked: whether it refuses edits.
+        colour: RGB, 0..255, that a person chose; None for that of its structure.
         clicks: in the order they were made.
         start: the object without its clicks: automatic, given, painted; what a reset returns to.
         base: what the clicks from number `settled` on refine. It differs from `start` once a brush
@@ -49,6 +63,7 @@ class SessionObject:
     clicks: tuple[Click, ...] = ()
     settled: int = 0
     locked: bool = False
+    colour: Colour | None = None
 
     def started(self, mask: Mask) -> SessionObject:
         """From this mask on, without clicks."""
@@ -94,9 +109,7 @@ class SessionObject:
 
 def touched(mask: Mask, voxel: tuple[int, int, int]) -> np.ndarray:
     """Bool [mask.box]: the 26-connected component that a voxel of the scan lies in, if any."""
-    import cc3d
-
-    parts = cc3d.connected_components(mask.crop(), connectivity=26)
+    parts = components(mask.crop())
     place = tuple(x - part.start for x, part in zip(voxel, mask.box, strict=True))
     inside = all(0 <= x < n for x, n in zip(place, parts.shape, strict=True))
     number = int(parts[place]) if inside else 0

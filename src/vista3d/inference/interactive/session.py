@@ -23,7 +23,13 @@ from vista3d.inference.interactive.history import History
 from vista3d.inference.interactive.labelled import painted
 from vista3d.inference.interactive.masks import Mask
 from vista3d.inference.interactive.pointer import Pointer, PointMask, Prompt
-from vista3d.inference.interactive.scene import Overlap, Scene, SessionObject
+from vista3d.inference.interactive.scene import (
+    Colour,
+    Overlap,
+    Scene,
+    SessionObject,
+    is_colour,
+)
 from vista3d.inference.merge import Voxel, refine
 from vista3d.inference.watch import Progress, Watch
 from vista3d.inference.windows import Slices, Triple
@@ -201,6 +207,18 @@ class InteractiveSession:
     def lock(self, object_id: int, locked: bool = True) -> None:
         """Protect an object against every edit, its own and those of others."""
         self._push(replace(self._find(object_id), locked=locked))
+
+    @_alone
+    def recolour(self, object_id: int, colour: Colour) -> None:
+        """Give an object another colour than that of its structure: RGB, each 0..255.
+
+        Raises:
+            UsageError: not a colour.
+        """
+        if not is_colour(colour):
+            msg = f"{colour!r} is not a colour: three whole numbers 0..255, red, green and blue"
+            raise UsageError(msg)
+        self._push(replace(self._find(object_id), colour=colour))
 
     @_alone
     def activate(self, object_id: int) -> None:

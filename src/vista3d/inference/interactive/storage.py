@@ -23,7 +23,13 @@ from vista3d.inference.interactive.clicks import Click
 from vista3d.inference.interactive.history import STEPS, History, masks
 from vista3d.inference.interactive.labelled import FIRST_NEW
 from vista3d.inference.interactive.masks import Mask, tight
-from vista3d.inference.interactive.scene import Overlap, Scene, SessionObject
+from vista3d.inference.interactive.scene import (
+    Colour,
+    Overlap,
+    Scene,
+    SessionObject,
+    is_colour,
+)
 from vista3d.inference.windows import Triple
 from vista3d.volume import Volume
 
@@ -199,6 +205,7 @@ def _object_out(thing: SessionObject, numbers: dict[Mask, int]) -> dict[str, Any
         "class_id": thing.class_id,
         "novel": thing.novel,
         "locked": thing.locked,
+        "colour": thing.colour,
         "clicks": [[*click.position, click.positive] for click in thing.clicks],
         "settled": thing.settled,
         "start": numbers[thing.start],
@@ -234,7 +241,17 @@ def _object_in(entry: dict[str, Any], pool: list[Mask], shape: Triple) -> Sessio
         clicks=clicks,
         settled=settled,
         locked=bool(entry["locked"]),
+        colour=_colour_in(entry.get("colour")),  # files of before there were colours have none
     )
+
+
+def _colour_in(values: Any) -> Colour | None:
+    if values is None:
+        return None
+    colour = tuple(values)
+    if not is_colour(colour):
+        raise ValueError(values)
+    return colour
 
 
 def _click_in(values: Any, shape: Triple) -> Click:

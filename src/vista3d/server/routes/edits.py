@@ -33,13 +33,15 @@ def add_object(service: Served, session: Id, body: NewObject) -> EditOut:
 
 @router.patch("/objects/{number}")
 def change_object(service: Served, session: Id, number: int, body: ObjectChange) -> EditOut:
-    """Rename, lock, unlock, activate."""
+    """Rename, lock, unlock, recolour, activate."""
 
     def work(opened: InteractiveSession) -> None:
         if body.name is not None:
             opened.rename(number, body.name)
         if body.locked is not None:
             opened.lock(number, body.locked)
+        if body.color is not None:
+            opened.recolour(number, body.color)
         if body.active:
             opened.activate(number)
 

@@ -1,4 +1,4 @@
-"""Automatic runs: begin, ask, follow, cancel."""
+"""Automatic runs: begin, find again, ask, follow, cancel."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ _ALIVE = 15.0
 def automatic(service: Served, session: Id, body: Automatic) -> JobOut:
     """Segment classes; each one found becomes an object."""
     return _out(service, service.automatic(session, body.classes).view)
+
+
+@router.get("/sessions/{session}/jobs")
+def list_jobs(service: Served, session: Id) -> list[JobOut]:
+    """The jobs of a session, oldest first, without their results: a reloaded page finds its own."""
+    service.storage.session(session)  # 404 where there is none
+    return [job_out(job.view, None) for job in service.jobs.of_session(session)]
 
 
 @router.get("/jobs/{job}")

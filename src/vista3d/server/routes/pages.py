@@ -1,41 +1,44 @@
-"""The annotator page: the built files of `web/`, or a word on how to build them."""
+"""The annotator page: the built files of `web/`, behind the token where there is one."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Form, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from vista3d.server.errors import UnauthorizedError
-from vista3d.server.security import COOKIE, same_token
+from vista3d.server.routes import bare
+from vista3d.server.security import COOKIE, carries, no_token, same_token
 from vista3d.server.settings import Settings
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
-
-_NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>vista3d</title>
-<h1>vista3d is running</h1>
-<p>The annotator page was not built into this installation. In a checkout:
-<code>cd web &amp;&amp; npm ci &amp;&amp; npm run build</code>, then reload.</p>
-<p>The API is at <a href="/api/v1/info">/api/v1</a>, described in
-<a href="/api/v1/openapi.json">/api/v1/openapi.json</a>.</p>
-<p>Research software, not a medical device.</p></html>"""
 
 _YEAR = 365 * 24 * 3600
 
 
 def mount(app: FastAPI) -> None:
-    """Add the page; after all other routes."""
+    """Add the page; after all other routes. `/` checks the token itself, to be able to ask for it.
+
+    The token moves from the printed address or from a form to a cookie that no script reads.
+    """
+    settings: Settings = app.state.service.settings
 
     @app.get("/", include_in_schema=False)
     async def page(request: Request, token: str | None = None) -> Response:
-        settings: Settings = app.state.service.settings
-        if token is not None and settings.token is not None:
-            return _enter(token, settings.token, request.url.scheme == "https")
+        if settings.token is not None and token is not None:
+            return _enter(request, token, settings.token)
+        if settings.token is not None and not carries(request.headers, settings.token):
+            return _ask(request, wrong=False)
         index = STATIC / "index.html"
-        return FileResponse(index) if index.is_file() else HTMLResponse(_NOT_BUILT)
+        return FileResponse(index) if index.is_file() else HTMLResponse(bare.NOT_BUILT)
+
+    @app.post("/", include_in_schema=False)
+    async def enter(request: Request, token: Annotated[str, Form()] = "") -> Response:
+        if settings.token is None:
+            return RedirectResponse("/", 303)
+        return _enter(request, token, settings.token)
 
     app.mount("/", _Files(directory=STATIC, check_dir=False), name="static")
 
@@ -49,17 +52,25 @@ class _Files(StaticFiles):
         return response
 
 
-def _enter(given: str, token: str, secure: bool) -> Response:
-    """The token moves from the address, which is shown and kept, to a cookie that no script reads.
-
-    Raises:
-        UnauthorizedError: a wrong one.
-    """
-    if not same_token(given, token):
-        msg = "wrong token: open the address that the server printed when it started"
-        raise UnauthorizedError(msg)
+def _enter(request: Request, given: str, token: str) -> Response:
+    if not same_token(given.strip(), token):
+        return _ask(request, wrong=True)
     response = RedirectResponse("/", 303)
+    secure = request.url.scheme == "https"
     response.set_cookie(
         COOKIE, token, max_age=_YEAR, httponly=True, samesite="strict", secure=secure
     )
     return response
+
+
+def _ask(request: Request, *, wrong: bool) -> Response:
+    """A form for people.
+
+    Raises:
+        UnauthorizedError: a program asked.
+    """
+    if "text/html" not in request.headers.get("accept", ""):
+        raise no_token()
+    # Under the usual policy a form is sent with "Origin: null", as a foreign one is.
+    headers = {"WWW-Authenticate": "Bearer", "Referrer-Policy": "same-origin"}
+    return HTMLResponse(bare.entry(wrong=wrong), 401, headers)
