@@ -14,6 +14,7 @@ import numpy as np
 
 from vista3d.inference.interactive.masks import tight
 from vista3d.inference.windows import Slices
+from vista3d.volume import components
 
 Voxel = tuple[int, int, int]
 
@@ -49,9 +50,7 @@ def next_click(
 
 def _largest(mask: np.ndarray) -> tuple[int, np.ndarray]:
     """Voxels of the largest 26-connected region, and the region."""
-    import cc3d
-
-    parts = cc3d.connected_components(mask, connectivity=26)
+    parts = components(mask)
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
     best = int(sizes.argmax())

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-Voxel = tuple[int, int, int]
+from vista3d.volume import components
 
-CONNECTIVITY = 26
-"""Voxels that share a corner are connected, as in the released code."""
+Voxel = tuple[int, int, int]
 
 
 def refine(
@@ -97,7 +96,7 @@ def _touched(mask: np.ndarray, voxels: Sequence[Voxel]) -> np.ndarray:
     if not hit:
         return np.zeros_like(mask)
     box = _bounds(mask)
-    parts = _components(mask[box])
+    parts = components(mask[box])
     wanted = np.zeros(int(parts.max()) + 1, bool)
     for voxel in hit:
         wanted[parts[tuple(x - part.start for x, part in zip(voxel, box, strict=True))]] = True
@@ -111,7 +110,7 @@ def _near(mask: np.ndarray, voxels: Sequence[Voxel]) -> np.ndarray:
     out = np.zeros_like(mask)
     if not mask.any():
         return out
-    parts = _components(mask)
+    parts = components(mask)
     for voxel in _inside(voxels, mask.shape):
         for width in range(3):
             cube = parts[tuple(slice(max(0, x - width), x + width + 1) for x in voxel)]
@@ -119,12 +118,6 @@ def _near(mask: np.ndarray, voxels: Sequence[Voxel]) -> np.ndarray:
                 out |= parts == cube.max()
                 break
     return out
-
-
-def _components(mask: np.ndarray) -> np.ndarray:
-    import cc3d
-
-    return np.asarray(cc3d.connected_components(mask, connectivity=CONNECTIVITY))
 
 
 def _bounds(mask: np.ndarray) -> tuple[slice, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from vista3d.volume import components
+
 AIR_HU = -800.0
 """Below it a voxel may be air around the patient (released code; facts 4)."""
 OPEN_HU = -930.0
@@ -25,9 +27,7 @@ def outside_air(hu: np.ndarray, voxel_ml: float) -> np.ndarray:
     Returns:
         bool [i, j, k].
     """
-    import cc3d
-
-    parts = cc3d.connected_components(np.asarray(hu < AIR_HU), connectivity=26)
+    parts = components(np.asarray(hu < AIR_HU))
     size = _sizes(parts)
     size[0] = 0
     if not size.any():
@@ -37,7 +37,7 @@ def outside_air(hu: np.ndarray, voxel_ml: float) -> np.ndarray:
     if np.median(hu[air]) > OPEN_HU:
         return np.zeros(hu.shape, bool)
     air = ~_spread(~_spread(air))
-    things = cc3d.connected_components(~air, connectivity=26)
+    things = components(~air)
     speck = _sizes(things) * voxel_ml < SPECK_ML
     speck[0] = True
     if speck.all():

@@ -1,6 +1,7 @@
 """Scans and their geometry: read, check, put on the model's grid and back, write."""
 
-from vista3d.volume.checks import check_ct
+from vista3d.volume.checks import check_ct, check_image
+from vista3d.volume.components import components
 from vista3d.volume.geometry import Geometry
 from vista3d.volume.labels import read_truth
 from vista3d.volume.prepare import (
@@ -24,6 +25,8 @@ __all__ = [
     "Volume",
     "VolumeMeta",
     "check_ct",
+    "check_image",
+    "components",
     "labels_to_model",
     "normalise",
     "prepare",

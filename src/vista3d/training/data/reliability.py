@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from vista3d import anatomy
+from vista3d.volume import components
 
 LEAST_SHARE = 0.8
 """Of a class in its largest component. In the corpus's TotalSegmentator labels every class in one
@@ -184,7 +185,6 @@ def _components(
     labels: np.ndarray, spacing: tuple[float, float, float]
 ) -> Mapping[int, _Component]:
     """Volume, largest component (mL) and truncation of every class."""
-    import cc3d
     from scipy.ndimage import find_objects
 
     volume = float(np.prod(spacing)) / 1000
@@ -193,7 +193,7 @@ def _components(
         if box is None:
             continue
         mask = np.asfortranarray(labels[box] == class_id)
-        sizes = np.bincount(cc3d.connected_components(mask, connectivity=26).ravel())[1:]
+        sizes = np.bincount(components(mask).ravel())[1:]
         truncated = any(
             part.start == 0 or part.stop == size
             for part, size in zip(box, labels.shape, strict=True)

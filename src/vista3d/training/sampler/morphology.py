@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vista3d import volume
+
 
 def dilate(masks: Tensor, steps: int = 1) -> Tensor:
     """[..., H, W, D] bool, grown by `steps` voxels in all 26 directions."""
@@ -42,9 +44,7 @@ def box_of(mask: Tensor, margin: int = 0) -> tuple[slice, slice, slice]:
 
 def components(mask: Tensor) -> Tensor:
     """[H, W, D] bool -> int64: 26-connected components 1..n, 0 outside."""
-    import cc3d
-
-    parts = cc3d.connected_components(mask.cpu().numpy(), connectivity=26)
+    parts = volume.components(mask.cpu().numpy())
     return torch.from_numpy(parts.astype("int64")).to(mask.device)
 
 
