@@ -97,6 +97,30 @@ def test_chosen_classes_and_groups(model: Model):
         model.segment(made_up_scan(), ["livr"])
 
 
+def test_everything_is_chosen_by_modality(model: Model):
+    """As the CT+MR model was released: 115 is on its list for MR of the body, 204 on none."""
+    meta = replace(model.meta, modalities=("ct", "mr", "mr-brain"))
+    released = Model(model.network, meta, model.runtime)
+    for prompt in ("everything", ["Everything"]):
+        result = released.segment(made_up_scan(), prompt, modality="mr")
+        assert result.classes == (1, 3, 5, 6, 14, 115)
+    assert result.run["modality"] == "mr"
+    assert released.segment(made_up_scan()).classes == (1, 3, 5, 6, 14, 57, 115)
+    assert model.segment(made_up_scan()).classes == CLASSES
+    with pytest.raises(UsageError, match=r"'tiny' is not made for modality 'mr', but for ct: choo"):
+        model.segment(made_up_scan(), "liver", modality="mr")
+
+
+def test_mr_is_not_judged_as_hounsfield_units(model: Model):
+    released = Model(model.network, replace(model.meta, modalities=("ct", "mr")), model.runtime)
+    scan = made_up_scan()
+    scan = replace(scan, array=scan.array + 1100, meta=replace(scan.meta, modality="MR"))
+    assert released.segment(scan, modality="mr").run["warnings"] == []
+    as_ct = released.segment(scan).run["warnings"]
+    assert as_ct[0] == "modality MR, segmented as if it were CT"
+    assert "rescale intercept" in as_ct[1]
+
+
 def test_probabilities_and_masks(model: Model):
     scan = made_up_scan()
     labels = model.segment(scan, ["liver", "spleen"]).labels

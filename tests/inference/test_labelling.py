@@ -235,3 +235,43 @@ def test_nearest_is_the_argmax_of_the_model_grid_copied(shear):
     expected = np.where(inside, coarse[tuple(np.moveaxis(position * inside[..., None], -1, 0))], 0)
     assert (sink.labels == expected).mean() > 0.9999
     assert len(np.unique(expected)) == 5
+
+
+def _labels(table: torch.Tensor, features: np.ndarray, *, exclusive: bool) -> np.ndarray:
+    """Labels on the model grid itself, ids 1..K."""
+    shape = features.shape[1:]
+    sink = LabelMap(table, tuple(range(1, len(table) + 1)), shape, exclusive=exclusive)
+    for tile in plan_tiles(shape, np.eye(4), shape):
+        sink.take(tile, torch.from_numpy(features[(slice(None), *tile.source)]))
+    return sink.labels
+
+
+def test_exclusive_classes_say_together_what_is_background():
+    """Three vertebrae at logit -0.5 weigh 3 * 0.61 > 1: a vertebra, the strongest of them."""
+    features = np.ones((1, 5, 5, 5), np.float32)
+    doubtful = torch.tensor([[-0.6], [-0.5], [-0.7]])
+    assert (_labels(doubtful, features, exclusive=False) == 0).all()
+    assert (_labels(doubtful, features, exclusive=True) == 2).all()
+    unlikely = torch.tensor([[-2.0], [-1.5], [-1.9]])  # 0.51 together
+    assert (_labels(unlikely, features, exclusive=True) == 0).all()
+    # Where no window was run features are 0: nothing is known there.
+    features[:, 2] = 0
+    found = _labels(doubtful, features, exclusive=True)
+    assert (found[2] == 0).all()
+    assert (found[0] == 2).all()
+
+
+def test_exclusive_classes_equal_brute_force():
+    """More classes than a chunk holds; one class alone is decided as ever."""
+    rng = np.random.default_rng(3)
+    features = rng.standard_normal((6, 7, 6, 5)).astype(np.float32)
+    features[0] = 1
+    table = torch.from_numpy(rng.standard_normal((90, 6)).astype(np.float32))
+    table[:, 0] = -6.5  # 90 such classes and the others' features: background in about a half
+    logits = np.einsum("nf,fijk->nijk", table.numpy(), features)
+    expected = np.where(np.exp(logits).sum(0) > 1, logits.argmax(0) + 1, 0)
+    found = _labels(table, features, exclusive=True)
+    assert (found == expected).mean() > 0.999  # ties within rounding
+    assert 0.05 < (found == 0).mean() < 0.95
+    alone = _labels(table[:1], features, exclusive=True)
+    assert np.array_equal(alone, _labels(table[:1], features, exclusive=False))

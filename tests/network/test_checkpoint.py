@@ -149,6 +149,7 @@ def test_a_file_of_the_published_sizes_loads(tmp_path: Path, layout: str):
     assert meta.intensity == (-963.8247715525971, 1053.678477684517)
     assert len(meta.classes) == 124
     assert set(anatomy.everything()) < set(meta.classes)
+    assert meta.modalities == ("ct",)
     assert "NVIDIA Open Model License" in meta.licence
 
 
@@ -167,6 +168,9 @@ def test_the_ct_mr_model_is_known_by_its_path_or_by_request(tmp_path: Path):
         assert "OneWay Non-Commercial" in found.licence
     trained = {s.id for s in anatomy.STRUCTURES.values() if s.trained and not s.parts}
     assert set(meta.classes) == trained
+    for modality in meta.modalities:
+        assert set(anatomy.everything(modality)) <= trained
+    assert len(meta.modalities) == 3
 
 
 def test_storage_as_fp16_refuses_what_it_cannot_hold(

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,14 @@ def test_a_file_of_an_earlier_version_has_no_names():
     text = META.to_json().replace('"names": {}, ', "")
     assert "names" not in text
     assert CheckpointMeta.from_json(text, "old") == META
+
+
+def test_modalities_travel_in_the_file():
+    meta = replace(META, modalities=("ct", "mr"))
+    assert CheckpointMeta.from_json(meta.to_json(), "a") == meta
+    old = json.loads(META.to_json())
+    del old["modalities"]
+    assert CheckpointMeta.from_json(json.dumps(old), "a").modalities == ()
 
 
 def test_a_name_needs_a_class():

@@ -4,9 +4,11 @@ import numpy as np
 import torch
 
 from tests.training.conftest import LEFT_KIDNEY, LIVER, RIGHT_KIDNEY
+from tests.training.recipes import AUTO, POINTS, recipe
 from vista3d.training import augmentation
 from vista3d.training.augmentation import AIR, draw_patch
 from vista3d.training.data.prepared import Prepared, mark_head
+from vista3d.training.examples import Examples
 from vista3d.training.synthetic.tissues import HEAD
 
 
@@ -127,3 +129,24 @@ def test_patches_anywhere(torso: Prepared):
 
     assert share(0.0) > 0.9
     assert share(1.0) < 0.4
+
+
+def test_other_densities_are_given_as_often_as_asked(torso: Prepared, monkeypatch):
+    calls = []
+    monkeypatch.setattr(augmentation, "perturb_structures", lambda hu, *_: calls.append(1) or hu)
+    for share, least, most in ((0.0, 0, 0), (0.5, 3, 17), (1.0, 20, 20)):
+        calls.clear()
+        for seed in range(20):
+            draw_patch(torso, 16, np.random.default_rng(seed), resynthesis=share)
+        assert least <= len(calls) <= most
+
+
+def test_a_stage_says_how_often(torso: Prepared, monkeypatch):
+    calls = []
+    monkeypatch.setattr(augmentation, "perturb_structures", lambda hu, *_: calls.append(1) or hu)
+    for stage in (replace(AUTO, resynthesis=0.0), replace(POINTS, resynthesis=0.0)):
+        Examples([torso], recipe(stage), 0, 0, 6).example(0)
+    assert not calls
+    for stage in (replace(AUTO, resynthesis=1.0), replace(POINTS, resynthesis=1.0)):
+        Examples([torso], recipe(stage), 0, 0, 6).example(0)
+    assert len(calls) == 2

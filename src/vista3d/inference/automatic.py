@@ -115,7 +115,7 @@ def segment_volume(
     budget = plan_memory(demand, supply, half=engine.runtime.precision != "fp32")
     with _feature_store(budget, engine, plan, schedule, scratch) as store:
         table = engine.class_table(classes, str(store.device))
-        label_map = LabelMap(table, classes, shape)
+        label_map = LabelMap(table, classes, shape, exclusive=meta.exclusive)
         sinks: list[Sink] = [label_map]
         per_class = None if output == "labels" else PerClass(table, classes, shape, output)
         sinks += [] if per_class is None else [per_class]

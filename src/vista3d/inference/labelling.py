@@ -5,6 +5,9 @@ voxels and keeps the strongest. Because logits are linear in the features, that 
 interpolating features or blending logit volumes. Classes are taken a chunk at a time: peak memory
 is a tile's and a chunk's, whatever the number of classes.
 
+Where a model's classes exclude each other, being background is decided by all of them together:
+ten vertebrae with a tenth each are a vertebra. What remains is which one.
+
 Leaving out is exact. At an interpolated point a logit lies between the smallest and the largest of
 the model voxels around it, so a tile only needs the classes that are positive somewhere in its
 box, and none whose largest value is below the smallest of another. Tiles of a torso need 0 to 20
@@ -13,6 +16,7 @@ of 115 classes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Literal, Protocol
 
@@ -33,7 +37,7 @@ _GROUP = 16
 
 
 _UNSEEN = -30.0
-"""Logit of voxels in windows without body, for probabilities: 1e-13. No evidence would be 0.5."""
+"""Logit of voxels in windows without body (features of 0): a probability of 1e-13, not of 0.5."""
 
 
 class Sink(Protocol):
@@ -44,16 +48,25 @@ class Sink(Protocol):
 
 
 class LabelMap:
-    """The strongest class of each voxel; background where no logit is above 0.
+    """The strongest class of each voxel, or background.
+
+    Background is where no logit is above 0; for exclusive classes where the sum of their exp(logit)
+    is not above 1, the weight that training gives background among them (`losses.competition`).
 
     Args:
         table: [K, F] float32 class vectors, on the device of the features.
         ids: K global ids.
         shape: of the scan.
+        exclusive: see `CheckpointMeta`.
     """
 
-    def __init__(self, table: Tensor, ids: tuple[int, ...], shape: Triple) -> None:
+    def __init__(
+        self, table: Tensor, ids: tuple[int, ...], shape: Triple, *, exclusive: bool = False
+    ) -> None:
         self._table = table
+        self._exclusive = exclusive
+        # A class that nowhere reaches this wins nothing: K classes at -log K weigh 1 together.
+        self._least = -math.log(len(ids)) if exclusive else 0.0
         small = max(ids) <= 255
         self._ids = torch.tensor(ids, dtype=torch.uint8 if small else torch.int32)
         # Fortran order: NIfTI is written so, and planes of the scan are filled one after another.
@@ -61,15 +74,18 @@ class LabelMap:
 
     def take(self, tile: Tile, features: Tensor) -> None:
         """Label one tile."""
+        evidence = _together(self._table, features) if self._exclusive else None
+        if evidence is not None and float(evidence.max()) <= 0:
+            return
         best: Tensor | None = None
         label = torch.empty(0)
-        # What another class surely reaches everywhere in the tile; below 0 wins nothing.
-        floor = 0.0
+        # What another class surely reaches everywhere in the tile.
+        floor = self._least
         for rows, logits in _chunks(self._table, features):
             flat = logits.flatten(1)
             top = flat.amax(1)
             floor = max(floor, float(flat.amin(1).max()))
-            keep = torch.nonzero((top > 0) & (top >= floor))[:, 0]
+            keep = torch.nonzero((top > self._least) & (top >= floor))[:, 0]
             for part in _groups(keep):
                 values = tile.interpolate(logits[part])
                 names = self._ids[rows][part.cpu()].to(values.device)
@@ -80,7 +96,8 @@ class LabelMap:
                     label = torch.where(strongest > best, named, label)
                     best = torch.maximum(best, strongest)
         if best is not None:
-            self.labels[tile.target] = label.masked_fill_(best <= 0, 0).cpu().numpy()
+            ground = best if evidence is None else tile.interpolate(evidence[None])[0]
+            self.labels[tile.target] = label.masked_fill_(ground <= 0, 0).cpu().numpy()
 
 
 def _strongest(values: Tensor, names: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,6 +139,14 @@ class PerClass:
                 found = values > 0 if self._masks else values.sigmoid().half()
                 for row, volume in zip(part.tolist(), found.cpu().numpy(), strict=True):
                     self.volumes[self._ids[rows.start + row]][tile.target] = volume
+
+
+def _together(table: Tensor, features: Tensor) -> Tensor:
+    """[a, b, c]: log of the sum of exp(logit) over all classes."""
+    total = torch.full(features.shape[1:], -torch.inf, device=features.device)
+    for _, logits in _chunks(table, features):
+        total = torch.logaddexp(total, logits.logsumexp(0))
+    return total.masked_fill_((features == 0).all(0), _UNSEEN)
 
 
 def _groups(rows: Tensor) -> tuple[Tensor, ...]:

@@ -24,7 +24,7 @@ from vista3d.inference.runtimes.points import PointRuntime
 from vista3d.inference.watch import Progress, Watch
 from vista3d.network.checkpoint import load_checkpoint
 from vista3d.network.weights import PUBLISHED, resolve
-from vista3d.volume import Volume, check_ct, read
+from vista3d.volume import Volume, check_ct, check_image, read
 
 log = logging.getLogger(__name__)
 
@@ -45,19 +45,20 @@ class Model(Engine):
         classes: str | int | Iterable[str | int] = "everything",
         *,
         affine: np.ndarray | None = None,
+        modality: anatomy.Modality = "ct",
         preset: str | None = None,
         output: Output = "labels",
         progress: Callable[[Progress], None] | None = None,
         cancel: threading.Event | None = None,
         memory_limit: int | None = None,
     ) -> Segmentation:
-        """Segment a CT automatically.
+        """Segment a scan automatically.
 
         Args:
             volume: a Volume, a file, or an array [i, j, k] in HU together with `affine`.
-            classes: names, ids, groups, or "everything": all that this model was trained on, or
-                for the published model the 117 of its own "everything".
+            classes: names, ids, groups, or "everything" (see `everything`).
             affine: [4, 4] voxel -> RAS+ mm, for an array.
+            modality: of the scan: "ct", and of the CT+MR model "mr" (body) or "mr-brain".
             preset: "default", "bundle" or "paper" (see `presets`).
             output: "labels", or also "probabilities" or overlapping "masks" per class.
             progress: called with each step and its fraction.
@@ -67,10 +68,12 @@ class Model(Engine):
         Raises:
             InputError, GeometryError: the scan cannot be segmented.
             UnknownClassError: a class that does not exist or was never trained.
+            UsageError: a modality that the model is not made for.
             MemoryBudgetError: predicted not to fit; nothing was started.
         """
-        scan = _as_volume(volume, affine)
-        ids, notes = self._classes(classes)
+        everything = self.everything(modality)
+        ids, notes = self._classes(classes, everything)
+        scan = _as_volume(volume, affine, modality)
         watch = Watch(progress, cancel)
         chosen = preset_by_name(preset)
         result = segment_volume(self, scan, ids, chosen, output, watch, memory_limit)
@@ -79,6 +82,7 @@ class Model(Engine):
             "runtime": self.runtime.name,
             "device": self.runtime.device,
             "precision": self.runtime.precision,
+            "modality": modality,
             "preset": preset or "default",
             "spacing": list(self.meta.spacing),
             "window": list(self.meta.window),
@@ -137,6 +141,26 @@ class Model(Engine):
             last_supported=self.meta.config.last_supported, vocabulary=self.vocabulary,
         )  # fmt: skip
 
+    def everything(self, modality: anatomy.Modality = "ct") -> tuple[int, ...]:
+        """Ids that "everything" means on a scan of a modality.
+
+        All that the model was trained on; of a published model, the list it was released with.
+
+        Raises:
+            UsageError: the model is not made for the modality.
+        """
+        known = self.meta.modalities or ("ct",)
+        if modality not in known:
+            msg = (
+                f"model {self.meta.name!r} is not made for modality {modality!r}, but for "
+                f"{', '.join(known)}: choose one of these, or another model"
+            )
+            raise UsageError(msg)
+        trained = self.meta.classes
+        if not self.meta.modalities:
+            return trained
+        return tuple(i for i in anatomy.everything(modality) if i in trained)
+
     @functools.cached_property
     def vocabulary(self) -> anatomy.Vocabulary:
         """Names of what it can be asked for: the table's, and its own new classes."""
@@ -164,14 +188,14 @@ class Model(Engine):
         return segment
 
     def _classes(
-        self, classes: str | int | Iterable[str | int]
+        self, classes: str | int | Iterable[str | int], everything: tuple[int, ...]
     ) -> tuple[tuple[int, ...], list[str]]:
         """Expanded ids that this model was trained on, and a note about the others."""
+        prompts = [classes] if isinstance(classes, str | int) else list(classes)
+        if [str(prompt).lower() for prompt in prompts] == ["everything"]:
+            return everything, []
         trained = frozenset(self.meta.classes)
-        if isinstance(classes, str) and classes.lower() == "everything":
-            usual = anatomy.everything() if self.meta.name == "official" else self.meta.classes
-            return tuple(i for i in usual if i in trained), []
-        ids = self.vocabulary.resolve(classes)
+        ids = self.vocabulary.resolve(prompts)
         unknown = [self.vocabulary.by_id(i).name for i in ids if i not in trained]
         if len(unknown) == len(ids):
             msg = (
@@ -193,8 +217,8 @@ def load(
     """Load a model.
 
     Args:
-        model: "mini" or "mini-3mm" (in the package), "official" (once downloaded), or a
-            checkpoint file.
+        model: "mini" or "mini-3mm" (in the package), "official" or "official-ctmr" (once
+            downloaded), or a checkpoint file.
         device: "auto", "cpu", "cuda", "cuda:N", "mps".
         runtime: "auto", "torch", "openvino".
         precision: "auto", "fp32", "bf16", "fp16".
@@ -213,15 +237,19 @@ def load(
     return Model(network, meta, chosen)
 
 
-def _as_volume(volume: Volume | np.ndarray | Path | str, affine: np.ndarray | None) -> Volume:
-    if isinstance(volume, Volume):
-        return check_ct(volume)
+def _as_volume(
+    volume: Volume | np.ndarray | Path | str,
+    affine: np.ndarray | None,
+    modality: anatomy.Modality = "ct",
+) -> Volume:
     if isinstance(volume, np.ndarray):
         if affine is None:
             msg = "an array needs its affine [4, 4] (voxel -> RAS+ mm)"
             raise UsageError(msg)
-        return Volume.from_array(volume, affine)
-    return check_ct(read(volume))
+        scan = Volume(volume, np.asarray(affine, np.float64))
+    else:
+        scan = volume if isinstance(volume, Volume) else read(volume)
+    return check_ct(scan) if modality == "ct" else check_image(scan)
 
 
 def _versions() -> dict[str, str]:

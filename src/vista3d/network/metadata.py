@@ -29,7 +29,12 @@ class CheckpointMeta:
         spacing: of the model grid, mm.
         window: voxels of a sliding window.
         intensity: what is mapped to 0 and to 1, in the unit of `intensity_kind`.
-        classes: trained global class ids; "everything" for this model.
+        classes: trained global class ids.
+        modalities: those that "everything" has a published list of classes for ("ct", "mr",
+            "mr-brain": `anatomy.everything`); empty: CT, and "everything" is all of `classes`.
+        exclusive: whether it was trained with its classes competing for each voxel: which is
+            background they then say together (`inference.labelling`). The published models' classes
+            answer each for itself.
         names: of those among them that only this model has (fine-tuned on a new structure).
         licence: of the weights, shown to users.
         provenance: training data, seeds, steps, or the source of converted weights.
@@ -57,6 +62,8 @@ class CheckpointMeta:
     point_window: tuple[int, int, int] | None = None
     point_context: tuple[int, int, int] | None = None
     names: dict[int, str] = field(default_factory=dict)
+    modalities: tuple[str, ...] = ()
+    exclusive: bool = False
 
     def __post_init__(self) -> None:
         low, high = self.intensity
@@ -137,6 +144,7 @@ class CheckpointMeta:
             for key in ("spacing", "window", "intensity", "classes"):
                 values[key] = tuple(values[key])
             values["names"] = {int(i): str(n) for i, n in values.get("names", {}).items()}
+            values["modalities"] = tuple(values.get("modalities", ()))
             for key in ("point_window", "point_context"):
                 if values.get(key) is not None:
                     values[key] = tuple(values[key])

@@ -45,6 +45,8 @@ class Published(NamedTuple):
         intensity: what becomes 0 and 1, in the unit of `intensity_kind`.
         intensity_kind: "hu" (fixed values) or "percentiles" (of each scan).
         classes: trained global ids.
+        modalities: those that its "everything" has a list for.
+        point_branch: "trained", or "untrained" where clicks are of no use.
     """
 
     repository: str
@@ -54,6 +56,8 @@ class Published(NamedTuple):
     intensity: tuple[float, float]
     intensity_kind: IntensityKind
     classes: tuple[int, ...]
+    modalities: tuple[str, ...]
+    point_branch: str = "trained"
 
 
 def _ids(last: int, without: frozenset[int]) -> tuple[int, ...]:
@@ -69,6 +73,7 @@ PUBLISHED = {
         intensity=(-963.8247715525971, 1053.678477684517),
         intensity_kind="hu",
         classes=_ids(132, _UNTRAINED | _SUPERCLASSES),
+        modalities=("ct",),
     ),
     "official-ctmr": Published(
         repository="nvidia/NV-Segment-CTMR",
@@ -78,6 +83,9 @@ PUBLISHED = {
         intensity=(1.0, 99.0),
         intensity_kind="percentiles",
         classes=_ids(345, _UNTRAINED | _SUPERCLASSES | _RETIRED),
+        modalities=("ct", "mr", "mr-brain"),
+        # Its encoder was trained further, its point branch was not: no clicks, say its authors.
+        point_branch="untrained",
     ),
 }
 
@@ -112,6 +120,7 @@ def settings_of(path: Path, config: NetworkConfig, name: str | None = None) -> C
         provenance["sha256"] = blob
     if known is not None:
         provenance["repository"] = known.repository
+        provenance["point_branch"] = known.point_branch
     return CheckpointMeta(
         name=name,
         config=config,
@@ -122,4 +131,5 @@ def settings_of(path: Path, config: NetworkConfig, name: str | None = None) -> C
         licence=settings.licence if known is not None else UNKNOWN_LICENCE,
         provenance=provenance,
         intensity_kind=settings.intensity_kind,
+        modalities=() if known is None else known.modalities,
     )

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from vista3d import anatomy
 from vista3d.training.data.chunks import Voxels
 from vista3d.training.data.prepared import Prepared
+from vista3d.training.recipe import RESYNTHESIS
 from vista3d.training.synthetic.noise import smooth_noise
 from vista3d.training.synthetic.resynthesis import perturb_structures, synthesise
 from vista3d.training.synthetic.tissues import HEAD, INTERIOR
@@ -60,6 +61,7 @@ def draw_patch(
     classes: frozenset[int] = frozenset(),
     *,
     supervoxels: bool = False,
+    resynthesis: float = RESYNTHESIS,
 ) -> Patch:
     """A random cube of `size` voxels from a prepared case, fully augmented.
 
@@ -69,6 +71,7 @@ def draw_patch(
         rng: source of every random choice.
         classes: all that the corpus annotates; those unknown to this case become rivals.
         supervoxels: cut the patch out of the case's supervoxels, too.
+        resynthesis: probability that the structures of a scan get other densities.
     """
     centre = _centre(case, size, rng)
     coordinates = _coordinates(centre, size, rng)
@@ -80,7 +83,7 @@ def draw_patch(
         hu = synthesise(tissue, rng)
     else:
         hu = _sample(case.image, coordinates, nearest=False, outside=AIR)
-        if rng.random() < 0.2:
+        if rng.random() < resynthesis:
             hu = perturb_structures(hu, labels, rng)
     annotated = case.annotated | case.absent
     rivals = classes - annotated - case.case.source.head

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from vista3d.network.checkpoint import save_checkpoint
 from vista3d.network.metadata import CheckpointMeta
+from vista3d.results.json_file import write_json
 from vista3d.training.data.prepared import Prepared
 from vista3d.training.recipe import PointStage
-from vista3d.training.stage_run import StageRun
+from vista3d.training.stage_run import CHECKPOINT, StageRun
 
 INTENSITY = (-963.8247715525971, 1053.678477684517)
 """HU window of the released model (facts 2.1); ours was trained with the same."""
@@ -18,6 +23,9 @@ LICENCE = (
     "Apache-2.0. Trained on public CT under MIT, Apache-2.0, CC BY 3.0 and CC BY 4.0 (see "
     "provenance). Research software, not a medical device."
 )
+
+_NOTE = "model.json"
+"""In the folder of a finished stage."""
 
 
 def trained_classes(cases: list[Prepared]) -> tuple[int, ...]:
@@ -70,6 +78,7 @@ def export(
         intensity=INTENSITY,
         classes=trained_classes(cases),
         licence=LICENCE,
+        exclusive=True,
         provenance={
             "training_cases": dict(Counter(case.case.source.name for case in cases)),
             "stages": [*earlier.get("stages", []), about],
@@ -78,3 +87,24 @@ def export(
     )
     save_checkpoint(path, run.average, meta, dtype="float16")
     return meta
+
+
+def keep_finished(folder: Path, meta: CheckpointMeta) -> None:
+    """Note beside the checkpoint of a stage that it is done, and what its model says of itself."""
+    write_json(folder / _NOTE, json.loads(meta.to_json()))
+
+
+def finished_stage(folder: Path) -> tuple[dict[str, Tensor], CheckpointMeta] | None:
+    """Averaged weights of a finished stage and what they say of themselves; None: not finished.
+
+    What was noted when the stage ran stays true on a machine with another number of processes.
+
+    Raises:
+        WeightsError: the note is damaged.
+    """
+    note = folder / _NOTE
+    if not note.is_file():
+        return None
+    meta = CheckpointMeta.from_json(note.read_text(), str(note))
+    state = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)
+    return state["average"], meta

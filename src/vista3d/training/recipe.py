@@ -17,6 +17,11 @@ Sampling = Literal["scans", "datasets", "weights"]
 weights of the mapping file, and within a data set in proportion to the classes a scan annotates."""
 
 
+RESYNTHESIS = 0.2
+"""Of the patches of scans: enough that contrast alone tells nothing, few enough that most look as
+scanners make them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """What both kinds of stages have.
@@ -35,6 +40,7 @@ class Stage:
         weight_decay: of AdamW.
         betas: of AdamW.
         clip: largest norm of the gradient; infinity: no clipping, as released.
+        resynthesis: share of the patches of scans whose structures get other densities.
         validate_every: steps between validations; 0: only at the end.
     """
 
@@ -50,6 +56,7 @@ class Stage:
     weight_decay: float = 1e-5
     betas: tuple[float, float] = (0.9, 0.999)
     clip: float = math.inf
+    resynthesis: float = RESYNTHESIS
     validate_every: int = 0
 
     def length(self, scans: int, processes: int = 1) -> int:
@@ -229,8 +236,18 @@ MINI = Recipe(
             validate_every=500,
         ),
         _WIDE,
+        # Weights that let small structures be learned at all made every mask too large (twice the
+        # volume on held-out heads); without them, before clicks are learned on this encoder.
+        replace(
+            _WIDE,
+            name="3-auto-level",
+            steps=1800,
+            learning_rate=4e-4,
+            balance=0.0,
+            validate_every=300,
+        ),
         PointStage(
-            name="3-points-supervoxels",
+            name="4-points-supervoxels",
             parts=("points",),
             patch=64,
             window=32,
@@ -254,12 +271,12 @@ MINI = Recipe(
             validate_every=300,
         ),
         PointStage(
-            name="4-points",
+            name="5-points",
             parts=("points",),
             patch=64,
             window=32,
             views=5,
-            steps=400,
+            steps=500,
             sampling="weights",
             learning_rate=3e-4,
             head_rate=1e-3,
@@ -274,18 +291,6 @@ MINI = Recipe(
                 unnamed=0.25, cut=0.06, union=0.06, alike=0.09, lesion=0.09,
             ),
             validate_every=200,
-        ),
-        # Weights that let small structures be learned at all made every mask too large (twice the
-        # volume on held-out heads). Without them, and without touching what clicks stand on.
-        replace(
-            _WIDE,
-            name="5-auto-level",
-            parts=("auto",),
-            steps=200,
-            learning_rate=3e-4,
-            warmup=20,
-            balance=0.0,
-            validate_every=100,
         ),
     ),
     ema=0.998,

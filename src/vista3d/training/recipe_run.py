@@ -2,6 +2,7 @@
 
 RUN/<stage>/state.pt      network, weight average, optimiser, step
             log.csv       step, name, value
+            model.json    what a model of its weights says of itself; with it a stage is finished
             validation_*.png      a held-out patch a column
 RUN/model.safetensors     of the last stage that began
 RUN/recipe.json           a folder is for one recipe
@@ -25,7 +26,7 @@ from vista3d.errors import UsageError
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.training.data.case import Case
 from vista3d.training.examples import prepare_all
-from vista3d.training.export import export
+from vista3d.training.export import export, finished_stage, keep_finished
 from vista3d.training.initial import adopt_decoder
 from vista3d.training.recipe import PointStage, Recipe
 from vista3d.training.stage_run import StageRun
@@ -88,6 +89,11 @@ def run_recipe(
     store = cache or output / "prepared"
     validated = prepare_all(held_out, store, recipe.spacing)
     for number, stage in enumerate(recipe.stages):
+        folder = output / stage.name
+        finished = finished_stage(folder)
+        if finished is not None:
+            weights, before = finished
+            continue
         if isinstance(stage, PointStage):
             if not _unclicked(before):
                 recipe = _without_lead_in(recipe, number, stage)
@@ -96,11 +102,12 @@ def run_recipe(
         segments = recipe.segments if isinstance(stage, PointStage) and stage.supervoxels else None
         prepared = prepare_all(cases, store, recipe.spacing, segments)
         length = stage.length(len(prepared), fabric.world_size)
-        folder = output / stage.name
         run = StageRun(recipe, number, folder, fabric, length, weights)
         run.fit(prepared, validated, until=until)
         if fabric.is_global_zero:
             before = export(run, prepared, output / "model.safetensors", before)
+            if run.done:
+                keep_finished(folder, before)
         if not run.done:
             return False
         weights = run.average

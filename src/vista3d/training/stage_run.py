@@ -37,6 +37,9 @@ CHECKPOINT_EVERY = 50
 
 LOG_EVERY = 10
 
+CHECKPOINT = "state.pt"
+"""In the folder of a stage: network, weight average, optimiser, step."""
+
 
 class StageRun:
     """The state of one stage: network, weight average, optimiser, step."""
@@ -88,7 +91,7 @@ class StageRun:
 
     @property
     def _checkpoint(self) -> Path:
-        return self.folder / "state.pt"
+        return self.folder / CHECKPOINT
 
     def _restore(self) -> None:
         state: dict[str, Any] = torch.load(

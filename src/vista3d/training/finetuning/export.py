@@ -64,6 +64,7 @@ def describe(
         intensity=plan.intensity,
         intensity_kind="hu",
         classes=tuple(sorted(target.class_id for target in targets)),
+        exclusive=True,
         names={target.class_id: target.name for target in targets if target.name},
         licence=base.licence.removesuffix(TERMS) + TERMS,
         provenance={

@@ -72,25 +72,6 @@ def measure(entry: Entry) -> Facts:
         return Facts(error=str(error))
 
 
-def same_grid(image: Geometry, label: Geometry) -> bool:
-    """Equal shapes, and no corner further apart than a tenth of a voxel."""
-    return image.shape == label.shape and corner_gap(image, label) < 0.1 * min(image.spacing)
-
-
-def corner_gap(image: Geometry, label: Geometry) -> float:
-    """Largest distance between corresponding corners of two grids, mm."""
-    gaps = [
-        np.linalg.norm(one - other)
-        for one, other in zip(_corners(image), _corners(label), strict=True)
-    ]
-    return float(max(gaps))
-
-
-def _corners(grid: Geometry) -> np.ndarray:
-    ends = np.array(np.meshgrid(*[(0, n - 1) for n in grid.shape], indexing="ij"))
-    return grid.to_world(ends.reshape(3, -1).T)
-
-
 def _measure(image: vol.Volume | None, label: vol.Volume | None) -> Facts:
     facts: dict[str, object] = {}
     if image is not None:
@@ -104,7 +85,7 @@ def _measure(image: vol.Volume | None, label: vol.Volume | None) -> Facts:
         }
     if label is not None:
         facts |= {"label": label.geometry, **_labels(label)}
-        if image is not None and same_grid(image.geometry, label.geometry):
+        if image is not None and image.geometry.matches(label.geometry):
             facts |= _overlay(image, np.asarray(label.array))
     return Facts(**facts)  # type: ignore[arg-type]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vista3d import anatomy
 from vista3d.training.data.check.duplicates import alike, identical
-from vista3d.training.data.check.facts import Facts, corner_gap, same_grid
+from vista3d.training.data.check.facts import Facts
 from vista3d.training.data.check.finding import Finding
 from vista3d.training.data.check.sides import judge
 from vista3d.training.data.label_table import LabelTable
@@ -102,7 +102,7 @@ def case_findings(
 
 def _grids(where: tuple[str, str], facts: Facts) -> Iterator[Finding]:
     image, label = facts.image, facts.label
-    if image is None or label is None or same_grid(image, label):
+    if image is None or label is None or image.matches(label):
         return
     if image.shape != label.shape:
         yield Finding(
@@ -113,7 +113,7 @@ def _grids(where: tuple[str, str], facts: Facts) -> Iterator[Finding]:
             "resample the label to the image's grid, nearest neighbour",
         )
         return
-    gap = corner_gap(image, label)
+    gap = image.corner_gap(label)
     yield Finding(
         *where,
         "grid",

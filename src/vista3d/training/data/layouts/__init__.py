@@ -23,7 +23,13 @@ def find_listings(path: Path) -> list[Listing]:
     Raises:
         InputError: nothing there, or a list that cannot be read.
     """
+    if not path.exists():
+        msg = f"'{path}' does not exist: check the path"
+        raise InputError(msg)
     if path.is_file():
+        if path.suffix.lower() not in (".json", ".csv"):
+            msg = f"'{path}' is no list of scans: give a folder of them, a datalist (.json) or .csv"
+            raise InputError(msg)
         return [_read(path)]
     if (path / "dataset.json").is_file():
         return [_read(path / "dataset.json")]

@@ -1,0 +1,81 @@
+"""Stages one after the other: a finished one stays as it is."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from tests.training.conftest import LIVER
+from tests.training.recipes import AUTO, fabric, recipe
+from vista3d.errors import WeightsError
+from vista3d.network.checkpoint import load_checkpoint
+from vista3d.training.data.case import Case, DataSource
+from vista3d.training.recipe_run import run_recipe
+
+TWO = recipe(replace(AUTO, name="one", steps=2), replace(AUTO, name="two", steps=2))
+
+
+class ThreeProcesses(Fabric):
+    """As if two others ran beside this one."""
+
+    @property
+    def world_size(self) -> int:
+        return 3
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    """A liver in fat, 40^3 voxels of 4 mm."""
+    labels = np.zeros((40, 40, 40), np.uint8)
+    labels[8:28, 10:28, 12:28] = 1
+    hu = np.where(labels == 1, 60, -80).astype(np.int16)
+    hu[:2] = -1000
+    image, label = tmp_path / "ct.nii.gz", tmp_path / "label.nii.gz"
+    for path, array in ((image, hu), (label, labels)):
+        nib.save(nib.Nifti1Image(array, np.diag([4.0, 4.0, 4.0, 1.0])), path)
+    return Case("a", "a", DataSource("Made"), image, label, {1: LIVER}, frozenset({LIVER}))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_finished_stage_stays_as_it_is_on_another_machine(case: Case, tmp_path: Path):
+    out = tmp_path / "run"
+    assert run_recipe(TWO, [case], [], out, fabric())
+    first = contents(out / "one")
+    shutil.rmtree(out / "two")
+    other = ThreeProcesses(accelerator="cpu", devices=1)
+    other.launch()
+    assert run_recipe(TWO, [case], [], out, other)
+    assert contents(out / "one") == first
+    network, meta = load_checkpoint(out / "model.safetensors")
+    assert [(s["stage"], s["batch"]) for s in meta.provenance["stages"]] == [("one", 1), ("two", 3)]
+    # The second stage went on from the weights of the first.
+    state = torch.load(out / "one" / "state.pt", weights_only=True)["average"]
+    frozen = "point_head.pe_layer.positional_encoding_gaussian_matrix"
+    half = state[frozen].half().float()  # as a model file stores it
+    assert torch.equal(network.state_dict()[frozen], half)
+
+
+def test_a_stage_that_was_stopped_goes_on(case: Case, tmp_path: Path):
+    out = tmp_path / "run"
+    assert not run_recipe(TWO, [case], [], out, fabric(), until=0.0)
+    assert not (out / "one" / "model.json").exists()
+    assert run_recipe(TWO, [case], [], out, fabric())
+    assert (out / "two" / "model.json").exists()
+
+
+def test_a_damaged_note_is_told(case: Case, tmp_path: Path):
+    out = tmp_path / "run"
+    (out / "one").mkdir(parents=True)
+    (out / "one" / "model.json").write_text("{")
+    with pytest.raises(WeightsError, match=r"one/model\.json is damaged"):
+        run_recipe(TWO, [case], [], out, fabric())
