@@ -16,15 +16,13 @@ The budget is a number of steps, the same for both arms: as many as the slower o
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from unittest import mock
 
 import torch
 from lightning_fabric import Fabric
@@ -74,14 +72,12 @@ class Arm:
         recipe: of one stage.
         cases: to train on.
         initial: weights to start from; None: random ones.
-        resynthesis: whether intensities of scans are re-synthesised.
     """
 
     name: str
     recipe: Recipe
     cases: list[Case]
     initial: Initial | None = None
-    resynthesis: bool = True
 
 
 @dataclass(frozen=True)
@@ -122,15 +118,14 @@ def supervoxels(options: argparse.Namespace) -> Experiment:
 def resynthesis(options: argparse.Namespace) -> Experiment:
     """With and without re-synthesis."""
     (stage, *_) = MINI.stages
-    recipe = replace(MINI, stages=(replace(stage, validate_every=0),), seed=options.seed)
+    stage = replace(stage, validate_every=0)
+    recipe = replace(MINI, stages=(stage,), seed=options.seed)
+    plain = replace(recipe, stages=(replace(stage, resynthesis=0.0),))
     torsos = read_cases(options.data / TORSOS, None)
     (held_out,) = (case for case in torsos if case.name == options.held_out)
     scans = [case for case in torsos if case is not held_out]
     maps = read_cases(options.data / LABEL_MAPS, None)
-    arms = (
-        Arm("with", recipe, scans + maps),
-        Arm("without", recipe, scans, resynthesis=False),
-    )
+    arms = Arm("with", recipe, scans + maps), Arm("without", plain, scans)
     seen = frozenset[int]().union(*(case.annotated for case in scans))
     asked = _torso_case(held_out, seen)
     return Experiment(f"resynthesis-{held_out.name}", arms, [asked], Settings("auto"))
@@ -182,17 +177,6 @@ def _torso_case(case: Case, seen: frozenset[int]) -> EvaluationCase:
     )
 
 
-@contextlib.contextmanager
-def _intensities(arm: Arm) -> Iterator[None]:
-    """Scans as they are, where the arm says so; loader processes are forked and see it, too."""
-    if arm.resynthesis:
-        yield
-        return
-    name = "vista3d.training.augmentation.perturb_structures"
-    with mock.patch(name, lambda hu, labels, rng: hu):
-        yield
-
-
 def budget(experiment: Experiment, folder: Path, cache: Path, minutes: float) -> int:
     """Steps of each arm: measured once, then read.
 
@@ -224,7 +208,7 @@ def _seconds(arm: Arm, cache: Path, steps: int = 4) -> float:
     segments = arm.recipe.segments if isinstance(stage, PointStage) and stage.supervoxels else None
     prepared = prepare_all(arm.cases, cache, arm.recipe.spacing, segments)
     weights = None if arm.initial is None else arm.initial[0]
-    with tempfile.TemporaryDirectory() as scratch, _intensities(arm):
+    with tempfile.TemporaryDirectory() as scratch:
         run = StageRun(arm.recipe, 0, Path(scratch), _fabric(), 10**9, weights)
         examples = Examples(prepared, arm.recipe, 0, 0, 10**9)
         for step in range(steps):
@@ -241,8 +225,7 @@ def train(arm: Arm, steps: int, folder: Path, cache: Path) -> Path:
     if isinstance(stage, PointStage):
         short["lead_in"] = min(stage.lead_in, math.ceil(0.15 * steps))
     recipe = replace(arm.recipe, stages=(replace(stage, **short),))
-    with _intensities(arm):
-        run_recipe(recipe, arm.cases, [], folder, _fabric(), cache=cache, initial=arm.initial)
+    run_recipe(recipe, arm.cases, [], folder, _fabric(), cache=cache, initial=arm.initial)
     return folder / "model.safetensors"
 
 

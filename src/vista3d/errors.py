@@ -41,10 +41,6 @@ class GeometryError(InputError):
     """An image whose voxels have no usable place in the patient."""
 
 
-class NotCTError(InputError):
-    """An image of another modality."""
-
-
 class MemoryBudgetError(Vista3DError):
     """The work does not fit the memory, predicted before it started."""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from vista3d import anatomy
-from vista3d.errors import UnknownClassError
+from vista3d.errors import UnknownClassError, UsageError
 
 
 def test_the_table_is_whole():
@@ -68,6 +68,17 @@ def test_find(query: str | int, ids: tuple[int, ...] | None):
 def test_resolve_expands_keeps_order_and_repeats_nothing():
     assert anatomy.resolve(["spleen", "kidney", "left kidney", 3]) == (3, 14, 5)
     assert anatomy.resolve("everything") == anatomy.everything()
+
+
+def test_everything_by_modality():
+    body, brain = anatomy.everything("mr"), anatomy.everything("mr-brain")
+    assert len(body) == 50
+    assert {anatomy.by_id(i).name for i in body} >= {"liver", "spleen", "left lung", "vertebrae"}
+    assert len(brain) == 132
+    assert {anatomy.by_id(i).group for i in brain} == {"brain"}
+    assert all(anatomy.by_id(i).trained for i in (*body, *brain))
+    with pytest.raises(UsageError, match="unknown modality 'pet': one of ct, mr, mr-brain"):
+        anatomy.everything("pet")
 
 
 def test_unknown_and_untrained_classes():

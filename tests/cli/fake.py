@@ -32,7 +32,10 @@ class FakeModel:
     fail_at: str = ""
     break_at: str = ""
 
-    def segment(self, volume, classes="everything", *, preset=None, progress=None, cancel=None):
+    def segment(
+        self, volume, classes="everything", *, modality="ct", preset=None, progress=None,
+        cancel=None,
+    ):  # fmt: skip
         """As `vista3d.inference.Model.segment`."""
         from vista3d.errors import CancelledError, MemoryBudgetError
         from vista3d.inference import Segmentation
@@ -60,7 +63,10 @@ class FakeModel:
 class Waiting(FakeModel):
     """Says that it has started, then waits for the cancellation."""
 
-    def segment(self, volume, classes="everything", *, preset=None, progress=None, cancel=None):
+    def segment(
+        self, volume, classes="everything", *, modality="ct", preset=None, progress=None,
+        cancel=None,
+    ):  # fmt: skip
         """Never finishes by itself."""
         from vista3d.errors import CancelledError
 
@@ -86,8 +92,14 @@ def scan(path: Path, seed: int = 0, shape=(24, 20, 16), affine=None, dtype=np.in
     return path
 
 
-def series(folder: Path, heights: list[float]) -> Path:
-    """A DICOM CT of 16 x 16 pixels with a slice at each height in mm."""
+def series(folder: Path, heights: list[float], tilt: float = 0.0) -> Path:
+    """A DICOM CT of 16 x 16 pixels with a slice at each height in mm.
+
+    Args:
+        folder: new.
+        heights: of the slices.
+        tilt: mm to the back per mm upwards, as a tilted gantry gives.
+    """
     from pydicom.dataset import FileDataset, FileMetaDataset
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -101,7 +113,7 @@ def series(folder: Path, heights: list[float]) -> Path:
         data = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
         data.SOPClassUID, data.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
         data.SeriesInstanceUID, data.Modality, data.PatientName = study, "CT", "Doe^Jane"
-        data.ImagePositionPatient = [0, 0, height]
+        data.ImagePositionPatient = [0, tilt * height, height]
         data.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
         data.PixelSpacing = [1, 1]
         data.Rows = data.Columns = 16

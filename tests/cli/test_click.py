@@ -107,7 +107,7 @@ def test_a_session_goes_on_where_it_stopped(click, ct, tmp_path):
         (["--class", "liver", "--new", "x"], "give one of them"),
         (["--auto"], "--auto needs --class"),
         (["--class", "livr", "--point", INSIDE], "liver"),
-        (["--overlap", "nonsense", "--point", INSIDE], "overlap policy"),
+        (["--overlap", "nonsense", "--point", INSIDE], "'allow overlap'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(click, ct, tmp_path, arguments, message):
@@ -133,3 +133,26 @@ def test_a_name_cannot_break_the_file(click, ct, tmp_path):
     header = out.read_bytes().split(b"\n\n")[0].decode()
     assert "\nSegment9" not in header
     assert "Segment0_Name:=a Segment9_Name:=evil <b>" in header
+
+
+def test_one_scan_at_a_time(click, ct, tmp_path):
+    scan(tmp_path / "other.nii.gz")
+    outcome = click(tmp_path, "-o", tmp_path / "out", "--point", INSIDE)
+    assert outcome.code == 2
+    assert "holds 2 scans: give one of them" in outcome.text
+
+
+def test_without_anything_to_do_nothing_is_written(click, ct, tmp_path):
+    outcome = click(ct, "-o", tmp_path / "out")
+    assert outcome.code == 2
+    assert "nothing to do: give --point I,J,K,+" in outcome.text
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["-o", "--session"])
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(click, ct, tmp_path, option):
+    (tmp_path / "file").touch()
+    rest = [] if option == "-o" else ["-o", tmp_path / "out"]
+    outcome = click(ct, "--point", INSIDE, option, tmp_path / "file" / "x.nii.gz", *rest)
+    assert outcome.code == 2
+    assert "file' is a file, choose another place" in outcome.text

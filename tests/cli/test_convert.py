@@ -55,6 +55,9 @@ def test_the_settings_of_a_bare_file_can_be_named(convert, tiny_checkpoint: Path
     assert code == 0, said
     _, meta = load_checkpoint(target)
     assert (meta.name, meta.window) == ("official-ctmr", (192, 192, 128))
+    code, said = convert("minni", tmp_path / "b.safetensors")
+    assert code == 6
+    assert "no model 'minni': give a file, or one of mini" in said
     code, said = convert(tmp_path / "bare.pt", target, "--as", "mine")
     assert code == 2
     assert "one of official, official-ctmr" in said

@@ -125,8 +125,16 @@ def test_the_forecast_runs_a_real_window_and_leaves_nothing(home, tiny_checkpoin
     assert not home.exists()
 
 
-def test_the_licence_is_read_from_the_header(tiny_checkpoint, tmp_path):
-    assert doctor_module._licence(tiny_checkpoint) == "CC BY 4.0"
+def test_every_model_is_listed_with_its_licence(home, tiny_checkpoint, tmp_path, monkeypatch):
+    from vista3d.network import weights
+
+    names = [model["name"] for model in doctor_module.describe_models()]
+    assert names == ["mini", "mini-3mm", "official", "official-ctmr"]
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"broken")
-    assert doctor_module._licence(broken) == ""
+    places = {"tiny": tiny_checkpoint, "broken": broken, "gone": tmp_path / "gone.safetensors"}
+    monkeypatch.setattr(weights, "EMBEDDED", places)
+    found = {model["name"]: model for model in doctor_module.describe_models()}
+    assert found["tiny"]["licence"] == "CC BY 4.0"
+    assert (found["broken"]["present"], found["broken"]["licence"]) == (True, "")
+    assert not found["gone"]["present"]

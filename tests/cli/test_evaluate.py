@@ -73,7 +73,7 @@ def test_json(evaluated):
 
 
 def test_several_protocols_and_budgets(evaluated):
-    code, out, _ = evaluated("--cases", 1, "-p", "auto,clicks", "--clicks", "1,2", "--json")
+    code, out, _ = evaluated("--cases", 1, "--protocol", "auto,clicks", "--clicks", "1,2", "--json")
     assert code == 0
     first, second = json.loads(out)["runs"]
     assert first["settings"]["clicks"] == [0]
@@ -100,12 +100,12 @@ def test_a_broken_scan_is_exit_code_3(evaluated, data, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("-p", "clicky"), "unknown protocol 'clicky'"),
-        (("-p", "zero-shot"), "choose another protocol"),
-        (("-p", "auto", "--clicks", "1"), "no click budgets to choose"),
-        (("-p", "clicks", "--clicks", "0,1"), "whole numbers from 1 on"),
-        (("-p", "clicks", "--clicks", "one"), "must be whole numbers by commas"),
-        (("-p", "auto+point", "--official", "--clicks", "2"), "no click budgets to choose"),
+        (("--protocol", "clicky"), "unknown protocol 'clicky'"),
+        (("--protocol", "zero-shot"), "choose another protocol"),
+        (("--protocol", "auto", "--clicks", "1"), "no click budgets to choose"),
+        (("--protocol", "clicks", "--clicks", "0,1"), "whole numbers from 1 on"),
+        (("--protocol", "clicks", "--clicks", "one"), "must be whole numbers by commas"),
+        (("--protocol", "auto+point", "--official", "--clicks", "2"), "no click budgets to choose"),
         (("--tolerance", "0"), "must be above 0"),
         (("--split", "half"), "unknown split 'half'"),
         (("--compare",), "--compare needs -o"),

@@ -1,12 +1,13 @@
 """The command list, exit codes, and what importing costs."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
-from vista3d.cli.main import COMMANDS, main
+from vista3d.cli.main import COMMANDS, main, make_app
 
 
 def _run(*args: str) -> subprocess.CompletedProcess[str]:
@@ -25,6 +26,42 @@ def test_help_lists_every_command_without_importing_them():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert all(name in done.stdout for name in COMMANDS)
     assert "130 cancelled" in done.stdout
+
+
+def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stop:
+        main([])
+    assert stop.value.code == 2
+    assert "first steps:" in capsys.readouterr().out
+
+
+def test_a_place_that_cannot_be_written_is_told_in_one_line(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as stop:
+        main(["card", "-o", str(tmp_path / "file" / "card.md")])
+    assert stop.value.code == 1
+    assert re.fullmatch(r"error: '.*file': .+\n", capsys.readouterr().err)
+    with pytest.raises(OSError, match="file"):
+        main(["--debug", "card", "-o", str(tmp_path / "file" / "card.md")])
+
+
+def test_an_option_has_one_letter_and_a_letter_one_meaning():
+    from typer.main import get_command
+
+    letters, names = {}, {}
+    for name in COMMANDS:
+        for option in get_command(make_app(name)).params:
+            if option.param_type_name != "option":
+                continue
+            assert option.help, f"{name} {option.name}"
+            (long,) = (text for text in option.opts if text.startswith("--"))
+            short = next((text for text in option.opts if not text.startswith("--")), "")
+            letters.setdefault(long, set()).add(short)
+            names.setdefault(short, set()).add(long)
+    assert {long: short for long, short in letters.items() if len(short) > 1} == {}
+    assert {short: found for short, found in names.items() if short and len(found) > 1} == {
+        "-c": {"--class", "--classes"}
+    }
 
 
 def test_import_is_light():

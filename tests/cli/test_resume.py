@@ -26,7 +26,17 @@ def test_resume_skips_what_is_finished(run, model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", ["input", "classes", "weights", "preset", "lost output", "damaged report", "failed"]
+    "change",
+    [
+        "input",
+        "classes",
+        "weights",
+        "preset",
+        "modality",
+        "lost output",
+        "damaged report",
+        "failed",
+    ],
 )
 def test_resume_repeats_what_differs(run, model, tmp_path, monkeypatch, change):
     path, out = scan(tmp_path / "a.nii"), tmp_path / "out"
@@ -40,6 +50,8 @@ def test_resume_repeats_what_differs(run, model, tmp_path, monkeypatch, change):
         (tmp_path / "weights" / "fake.safetensors").write_bytes(b"other weights")
     elif change == "preset":
         options = ["--preset", "paper"]
+    elif change == "modality":
+        options = ["--modality", "mr"]
     elif change == "lost output":
         (out / "a_seg.json").unlink()
     elif change == "damaged report":

@@ -66,6 +66,27 @@ def _two_dimensional(path: Path) -> Path:
     return _values(path, np.zeros((8, 8), np.int16))
 
 
+def _single_slice(path: Path) -> Path:
+    return _values(path, np.arange(64, dtype=np.int16).reshape(8, 8, 1))
+
+
+def _no_voxels(path: Path) -> Path:
+    return _values(path, np.zeros((0, 8, 8), np.int16))
+
+
+def _colour(path: Path) -> Path:
+    return _values(path, np.zeros((8, 8, 8), [("R", "u1"), ("G", "u1"), ("B", "u1")]))
+
+
+def _larger_than_its_voxels(path: Path) -> Path:
+    """A header that promises three times the slices of the file."""
+    scan(path)
+    raw = bytearray(path.read_bytes())
+    raw[46:48] = np.array([48], np.int16).tobytes()  # dim[3]
+    path.write_bytes(bytes(raw))
+    return path
+
+
 def _four_dimensional(path: Path) -> Path:
     return _values(path, np.zeros((8, 8, 8, 3), np.int16))
 
@@ -94,7 +115,11 @@ def _singular(path: Path) -> Path:
         (_text, "a.png", "a.png is of no known format: give .nii, .nii.gz"),
         (_all_nan, "a.nii", "every voxel is NaN or infinite"),
         (_constant, "a.nii", "every voxel has the same value (7)"),
-        (_two_dimensional, "a.nii", "a 3D scan is needed"),
+        (_two_dimensional, "a.nii", "the image is 2D (shape (8, 8)): a 3D scan is needed"),
+        (_single_slice, "a.nii", "a single slice (shape (8, 8, 1)): a 3D scan is needed, pass"),
+        (_no_voxels, "a.nii", "the image is empty (shape (0, 8, 8))"),
+        (_colour, "a.nii", "are not intensities: convert RGB or vectors to HU"),
+        (_larger_than_its_voxels, "a.nii", "the file is truncated or damaged"),
         (_four_dimensional, "a.nii", "the image is 4D (shape (8, 8, 8, 3)): choose one of its 3"),
         (_singular, "a.nii", "the affine is singular"),
     ],
@@ -115,6 +140,40 @@ def test_a_series_with_missing_slices_is_refused_with_the_place(run, model, tmp_
     assert "slices are missing: 2.00 mm apart, but not from 6.0 to 10.0 mm" in outcome.text
     assert not model.loads
     assert "Jane" not in (tmp_path / "out" / "ct_report.json").read_text()
+
+
+def test_unevenly_spaced_slices_are_refused_with_the_place(run, model, tmp_path):
+    folder = series(tmp_path / "ct", [0, 2, 4, 7.1, 9.1, 11.1])
+    outcome = run(folder, "-o", tmp_path / "out")
+    assert outcome.code == 4
+    assert "slices are unevenly spaced: 2.00 mm apart, but not from 4.0 to 7.1 mm" in outcome.text
+    assert not model.loads
+
+
+def test_duplicate_slices_are_dropped_with_a_warning_or_refused(run, model, tmp_path):
+    import pydicom
+
+    folder = series(tmp_path / "ct", [0, 2, 4, 4, 6])
+    outcome = run(folder, "-o", tmp_path / "out")
+    assert outcome.code == 0, outcome.text
+    assert "1 duplicate slices with identical pixels were left out" in outcome.text
+    other = pydicom.dcmread(folder / "IM0003")
+    other.PixelData = bytes(len(other.PixelData))
+    other.save_as(folder / "IM0003")
+    outcome = run(folder, "-o", tmp_path / "other")
+    assert outcome.code == 4
+    assert "two different slices lie at 4.00 mm: the folder mixes reconstructions" in outcome.text
+
+
+def test_a_tilted_gantry_is_segmented_on_its_own_sheared_grid(run, tmp_path):
+    folder = series(tmp_path / "ct", [0, 2, 4, 6, 8], tilt=0.3)
+    outcome = run(folder, "-o", tmp_path / "out")
+    assert outcome.code == 0, outcome.text
+    found = nib.load(tmp_path / "out" / "ct_seg.nii.gz").affine
+    np.testing.assert_allclose(found[:3, 2], [0, -0.6, 2], atol=1e-5)
+    outcome = run(folder, "-o", tmp_path / "ct.mha")
+    assert outcome.code == 2
+    assert "sheared, 'ct.mha' cannot hold them: use .nii.gz" in outcome.text
 
 
 def test_a_complete_series_is_segmented(run, model, tmp_path):
@@ -138,6 +197,22 @@ def test_missing_files_are_refused_before_anything_is_done(run, model, tmp_path)
     assert outcome.code == 4
     assert "gone.nii' does not exist" in outcome.text
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["-o", "file"], ["-o", "file/deeper"], ["-o", "out", "--report", "file/run.json"]],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(
+    run, model, tmp_path, monkeypatch, options
+):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    outcome = run(scan(tmp_path / "a.nii"), *options)
+    assert outcome.code == 2
+    assert "'file' is a file, choose another place" in outcome.text
+    assert not model.loads
+    assert not Path("out").exists()
 
 
 def test_some_nan_voxels_are_repaired_and_told(run, tmp_path):
@@ -166,7 +241,14 @@ def test_a_truth_on_another_grid_is_refused_before_the_model(run, model, tmp_pat
     truth = scan(tmp_path / "truth.nii", affine=np.diag([-1.5, -1.5, 2.9, 1]))
     outcome = run(path, "-o", tmp_path / "out", "--truth", truth)
     assert outcome.code == 4
-    assert "truth.nii' (24, 20, 16) is not on the grid of the scan" in outcome.text
+    assert "'truth.nii' are not on the grid of the scan: corners lie up to 1.5 mm" in outcome.text
+    smaller = scan(tmp_path / "small.nii", shape=(24, 20, 12))
+    outcome = run(path, "-o", tmp_path / "out", "--truth", smaller)
+    assert outcome.code == 4
+    assert "'small.nii' have shape (24, 20, 12), the scan (24, 20, 16)" in outcome.text
+    outcome = run(path, "-o", tmp_path / "out", "--truth", _four_dimensional(tmp_path / "4d.nii"))
+    assert outcome.code == 4
+    assert "the image is 4D" in outcome.text
     assert not model.loads
 
 

@@ -156,9 +156,9 @@ def test_a_broken_scan_does_not_stop_the_others(data, weights, tmp_path):
     nib.save(image, broken / "Dataset001_Made" / "labelsTr" / "case1.nii.gz")
     report = vista3d.evaluate(source(weights), broken, split=None, output=tmp_path / "run")
     (why,) = report.failures.values()
-    assert "not on the grid of the scan" in why
+    assert "resample them to the scan's grid" in why
     assert {row.case for row in report.runs[0].rows} == {"case0", "case2"}
-    assert "not on the grid" in (tmp_path / "run" / "report.html").read_text()
+    assert "have shape (24, 20, 15)" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_a_run_in_which_every_scan_failed_is_a_report_too(data, weights, tmp_path):

@@ -13,7 +13,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from tests.dicom import GRIDS, grid, write_enhanced, write_series
 from vista3d.errors import GeometryError, InputError
-from vista3d.volume import Volume, check_ct, read
+from vista3d.volume import Volume, check_ct, check_image, read
 
 ROWS, COLUMNS = 6, 5
 
@@ -164,7 +164,11 @@ def test_other_modality_and_localizer(tmp_path: Path):
         )  # fmt: skip
     volume = read(tmp_path / "s")
     assert volume.array.shape[2] == 3
-    assert "modality MR" in volume.meta.warnings[-1]
+    assert volume.meta.modality == "MR"
+    assert check_image(volume).meta.warnings == ()
+    once = check_ct(volume)
+    assert once.meta.warnings[0] == "modality MR, segmented as if it were CT"
+    assert check_ct(once).meta.warnings == once.meta.warnings
 
 
 def test_no_image_at_all(tmp_path: Path):

@@ -17,7 +17,7 @@ from vista3d.anatomy.lookup import (
     resolve,
     search,
 )
-from vista3d.anatomy.table import SPECIAL, CodedConcept, Structure, structures
+from vista3d.anatomy.table import SPECIAL, CodedConcept, Modality, Structure, structures
 from vista3d.anatomy.vocabulary import Vocabulary
 
 STRUCTURES: Mapping[int, Structure]
@@ -27,6 +27,7 @@ __all__ = [
     "SPECIAL",
     "STRUCTURES",
     "CodedConcept",
+    "Modality",
     "Structure",
     "Vocabulary",
     "by_id",

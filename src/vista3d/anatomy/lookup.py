@@ -7,8 +7,15 @@ import difflib
 import functools
 from collections.abc import Iterable, Mapping
 
-from vista3d.anatomy.table import CodedConcept, Structure, structures
-from vista3d.errors import UnknownClassError
+from vista3d.anatomy.table import (
+    MR_BODY,
+    MR_BRAIN,
+    CodedConcept,
+    Modality,
+    Structure,
+    structures,
+)
+from vista3d.errors import UnknownClassError, UsageError
 
 _EVERYTHING = "everything"
 
@@ -117,9 +124,22 @@ def resolve(classes: Iterable[str | int] | str | int) -> tuple[int, ...]:
     return tuple(ids)
 
 
-def everything() -> tuple[int, ...]:
-    """The 117 ids of the "everything" prompt, ascending (facts 2.3)."""
-    return tuple(s.id for s in structures().values() if s.everything)
+def everything(modality: Modality = "ct") -> tuple[int, ...]:
+    """Ids of the "everything" prompt of the published models, ascending (facts 2.3 and 7).
+
+    Args:
+        modality: "ct": 117 ids; of the CT+MR model also "mr": 50, and "mr-brain": 132.
+
+    Raises:
+        UsageError: another modality.
+    """
+    if modality == "ct":
+        return tuple(s.id for s in structures().values() if s.everything)
+    lists: Mapping[str, tuple[int, ...]] = {"mr": MR_BODY, "mr-brain": MR_BRAIN}
+    if modality not in lists:
+        msg = f"unknown modality {modality!r}: one of ct, {', '.join(lists)}"
+        raise UsageError(msg)
+    return lists[modality]
 
 
 def search(text: str) -> list[Structure]:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
+from typing import Literal
 
 NEVER_TRAINED = frozenset({16, 18, 129, 130, 131})
 """Named in the released CT model, but no data set maps to them (facts 2.3)."""
@@ -32,6 +33,16 @@ SPECIAL = frozenset({23, 24, 25, 26, 27, 57, 128})
 
 OVERLAPPING = frozenset({23, 24, 25, 26, 27, 128, 132})
 """Trained, but inside other structures; left out of "everything"."""
+
+Modality = Literal["ct", "mr", "mr-brain"]
+"""What "everything" is chosen by: a CT, an MR of the body, an MR of the brain without its skull."""
+
+MR_BODY = (1, *range(3, 16), 17, 19, 22, *range(58, 63), *range(87, 108), 115, 118, 121, 134, 135,
+           136, 146)  # fmt: skip
+"""The 50 ids that the CT+MR model was released with for MR of the body (facts 7)."""
+
+MR_BRAIN = tuple(range(214, 346))
+"""The same for MR of the brain: 132 ids."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ class Structure:
         trained: False where no published model was ever trained on it.
         parts: ids that a superclass expands to; empty otherwise.
         special: ambiguous class (see SPECIAL).
-        everything: one of the 117 of the "everything" prompt.
+        everything: one of the 117 of the "everything" prompt on CT.
         source: "CT" or "CT+MR".
     """
 

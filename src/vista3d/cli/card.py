@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from vista3d.cli.options import Model
+
 
 class Format(str, enum.Enum):
     """What a card is written as."""
@@ -18,27 +20,34 @@ class Format(str, enum.Enum):
 
 
 def card(
-    model: Annotated[
-        str, typer.Option("--model", help="mini, official, official-ctmr, or a checkpoint.")
-    ] = "mini",
+    model: Model = "mini",
     format_: Annotated[
-        Format, typer.Option("--format", help="markdown, or the JSON of RSNA's ATLAS.")
+        Format, typer.Option("--format", "-f", help="markdown, or the JSON of RSNA's ATLAS.")
     ] = Format.MARKDOWN,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write to a file. Default: print.")
+        Path | None,
+        typer.Option("--output", "-o", show_default=False, help="Write to a file. Default: print."),
     ] = None,
     evaluation: Annotated[
         Path | None,
-        typer.Option(help="Folder of `vista3d evaluate`. Default: tables of a named model."),
+        typer.Option(
+            "--evaluation",
+            show_default=False,
+            help="Run folder of 'evaluate'. Default: the tables that come with a named model.",
+        ),
     ] = None,
     training: Annotated[
-        Path | None, typer.Option(help="Folder of `vista3d train`, for its learning curves.")
+        Path | None,
+        typer.Option(
+            "--training", show_default=False, help="Run folder of 'train', for learning curves."
+        ),
     ] = None,
 ) -> None:
     """Write a model's card.
 
-    The card of a published model needs no weights. Example: vista3d card --model official --format
-    atlas -o official.json
+    The card of a published model needs no weights.
+
+    Example: vista3d card --model official --format atlas -o official.json
     """
     from vista3d.card import as_atlas, as_markdown, card_of, results_from
 

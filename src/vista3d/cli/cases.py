@@ -41,6 +41,19 @@ def find_cases(inputs: Sequence[str]) -> list[Case]:
     return _name(unique)
 
 
+def one_case(text: str) -> Case:
+    """The scan of an input that must name a single one.
+
+    Raises:
+        InputError, UsageError: as `find_cases`, or there are several.
+    """
+    cases = find_cases([text])
+    if len(cases) > 1:
+        msg = f"'{text}' holds {len(cases)} scans: give one of them"
+        raise UsageError(msg)
+    return cases[0]
+
+
 def is_image(path: Path) -> bool:
     """A file whose name says that it is a volume or a zip of DICOM slices."""
     return path.is_file() and path.name.lower().endswith(IMAGE_SUFFIXES)

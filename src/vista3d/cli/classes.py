@@ -8,21 +8,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vista3d.cli.options import Json
+
 if TYPE_CHECKING:
     from vista3d.anatomy import Structure
 
 
 def classes(
     query: Annotated[
-        str | None, typer.Argument(help="Part of a name, an alias, a group, or an id.")
+        str | None,
+        typer.Argument(metavar="[QUERY]", help="Part of a name, an alias, a group, or an id."),
     ] = None,
     group: Annotated[str | None, typer.Option("--group", help="Only this group.")] = None,
     all_: Annotated[
         bool, typer.Option("--all", help="Also the ids of the CT+MR model (133 and above).")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """List the structures: ids, names, groups, SNOMED CT codes."""
+    """List the structures: ids, names, groups, SNOMED CT codes.
+
+    Example: vista3d classes kidney
+    """
     from vista3d import anatomy
     from vista3d.errors import UnknownClassError
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vista3d.cli.options import Json, Mapping
+
 if TYPE_CHECKING:
     from vista3d.training.data.layouts import Listing
     from vista3d.training.data.mapping import MappingFile
@@ -22,16 +24,20 @@ ACTIONS = {
 
 
 def data(
-    action: Annotated[str, typer.Argument(help="check, table or label.")],
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="check, table or label.")],
     folder: Annotated[
-        Path, typer.Argument(help="Data set, folder of data sets, datalist .json, or .csv.")
+        Path,
+        typer.Argument(
+            metavar="DATASET", help="Data set, folder of data sets, datalist .json, or .csv."
+        ),
     ],
-    mapping: Annotated[
-        Path | None, typer.Option("--mapping", help="Mapping file. Default: the shipped one.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    mapping: Mapping = None,
+    as_json: Json = False,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="label: folder of the pseudo-labels.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", show_default=False, help="label: folder of the pseudo-labels."
+        ),
     ] = None,
     teacher: Annotated[
         str,
@@ -41,11 +47,19 @@ def data(
         ),
     ] = "totalsegmentator",
     second: Annotated[
-        str | None, typer.Option("--second", help="label: a second teacher that must agree.")
+        str | None,
+        typer.Option(
+            "--second", show_default=False, help="label: a second teacher that must agree."
+        ),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="label: cpu, cuda or cuda:N.")] = "cpu",
 ) -> None:
-    """Check, tabulate or pseudo-label data sets. Exit code 3: problems were found."""
+    """Check, tabulate or pseudo-label data sets.
+
+    Exit code 3: check found problems, or label failed at some scans.
+
+    Example: vista3d data check Dataset001_Mine
+    """
     from vista3d.errors import UsageError
 
     if action == "check":

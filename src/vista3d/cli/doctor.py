@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-MODELS = ("mini", "official", "official-ctmr")
+from vista3d.cli.options import Json
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    as_json: Json = False,
     timing: Annotated[
         bool, typer.Option("--timing/--no-timing", help="Time one window of the mini model.")
     ] = True,
@@ -36,17 +36,19 @@ def doctor(
 def describe_models() -> list[dict[str, Any]]:
     """The named models: whether they are on this machine, how large, and under which licence."""
     from vista3d.errors import WeightsError
-    from vista3d.network.weights import PUBLISHED, resolve
+    from vista3d.network.metadata import CheckpointMeta
+    from vista3d.network.weights import EMBEDDED, PUBLISHED, resolve
 
     models: list[dict[str, Any]] = []
-    for name in MODELS:
-        licence = PUBLISHED[name][2] if name in PUBLISHED else ""
+    for name in (*EMBEDDED, *PUBLISHED):
         entry: dict[str, Any] = {"name": name, "present": False, "path": None, "mib": None}
+        licence = PUBLISHED[name].licence if name in PUBLISHED else ""
         try:
             path = resolve(name)
+            meta = CheckpointMeta.peek(path)
             size = round(path.stat().st_size / (1 << 20), 1)
             entry |= {"present": True, "path": str(path), "mib": size}
-            licence = licence or _licence(path)
+            licence = licence if meta is None else meta.licence
         except WeightsError as error:
             entry["note"] = str(error)
         models.append({**entry, "licence": licence})
@@ -68,20 +70,6 @@ def advise(found: dict[str, Any]) -> list[str]:
     if found["hub"]["offline"]:
         advice.append("HF_HUB_OFFLINE is set: 'vista3d download' will not reach the hub")
     return advice
-
-
-def _licence(path: Any) -> str:
-    """Of one of our checkpoints, from its header; the weights are not read."""
-    from safetensors import SafetensorError, safe_open
-
-    from vista3d.network.metadata import CheckpointMeta
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = file.metadata() or {}
-    except (OSError, SafetensorError):
-        return ""
-    return CheckpointMeta.from_json(header["vista3d"], path.name).licence if header else ""
 
 
 def _forecast(models: list[dict[str, Any]]) -> dict[str, Any] | None:

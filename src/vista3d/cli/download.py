@@ -8,15 +8,19 @@ import typer
 
 
 def download(
-    name: Annotated[str, typer.Argument(help="official or official-ctmr.")] = "official",
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="official or official-ctmr.")
+    ] = "official",
     ctmr: Annotated[
         bool,
         typer.Option("--ctmr", help="The CT+MR model (non-commercial); same as official-ctmr."),
     ] = False,
 ) -> None:
-    """Fetch published weights from the Hugging Face hub; resumable, sha256-checked.
+    """Fetch the published weights from the Hugging Face hub; resumable, sha256-checked.
 
     They go to the hub's cache (HF_HOME); HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are honoured.
+
+    Example: vista3d download official
     """
     from vista3d.network import weights
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vista3d.cli.options import Device, Json, Mapping, Model, Precision, Runtime, Seed
 from vista3d.errors import CohortError, UsageError
 
 if TYPE_CHECKING:
@@ -29,65 +30,81 @@ def evaluate(
     protocol: Annotated[
         str,
         typer.Option(
-            "--protocol", "-p",
+            "--protocol",
             help="auto, point, auto+point, clicks, zero-shot; several by commas, or all.",
         ),
     ] = "auto",
     official: Annotated[
         bool, typer.Option("--official", help="The released scripts' rules (docs/evaluation.md).")
     ] = False,
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="mini, mini-3mm, official, or a checkpoint file.")
-    ] = "mini",
+    model: Model = "mini",
     clicks: Annotated[
-        str, typer.Option("--clicks", help="Click budgets: 1,2,5. Default: the protocol's.")
+        str,
+        typer.Option(
+            "--clicks", show_default=False,
+            help="Numbers of clicks to score at: 1,2,5. Default: the protocol's.",
+        ),
     ] = "",
     classes: Annotated[
-        str, typer.Option("--classes", "-c", help="Names, groups or ids by commas. Default: all.")
+        str,
+        typer.Option(
+            "--classes", "-c", show_default=False,
+            help="Only these: names, groups or ids by commas. Default: all that is annotated.",
+        ),
     ] = "",
     split: Annotated[str, typer.Option("--split", help="train, validation, test or all.")] = (
         "validation"
     ),
-    mapping: Annotated[
-        Path | None, typer.Option("--mapping", help="Mapping file. Default: the shipped one.")
-    ] = None,
+    mapping: Mapping = None,
     map_: Annotated[
         str,
-        typer.Option("--map", help="What labels mean, as for finetune: '1:liver,2:my tumour'."),
+        typer.Option(
+            "--map", show_default=False,
+            help="What labels mean, as for 'finetune': '1:liver,2:my tumour'.",
+        ),
     ] = "",
     cases: Annotated[
-        int | None, typer.Option("--cases", min=1, help="The first N scans of each data set.")
+        int | None,
+        typer.Option(
+            "--cases", min=1, show_default=False,
+            help="The first so many scans of each data set. Default: all.",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Run folder; finished cases in it are skipped."),
+        typer.Option(
+            "--output", "-o", show_default=False,
+            help="Run folder; finished cases in it are skipped. Default: only print.",
+        ),
     ] = None,
     compare: Annotated[
         bool, typer.Option("--compare", help="Show finished runs side by side.")
     ] = False,
     tolerance: Annotated[
-        float, typer.Option("--tolerance", help="Of the surface Dice, mm.")
+        float, typer.Option("--tolerance", help="Of the surface Dice, in mm.")
     ] = 1.0,
     everything: Annotated[
-        bool, typer.Option("--everything", help="Prompt all that the model knows.")
+        bool,
+        typer.Option(
+            "--everything", help="Prompt all that the model knows, not only what is annotated."
+        ),
     ] = False,
-    device: Annotated[
-        str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")
-    ] = "auto",
-    runtime: Annotated[str, typer.Option("--runtime", help="auto, torch or openvino.")] = "auto",
-    precision: Annotated[
-        str, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")
-    ] = "auto",
+    device: Device = "auto",
+    runtime: Runtime = "auto",
+    precision: Precision = "auto",
     processes: Annotated[
-        int, typer.Option("--processes", min=1, help="That share the cases.")
+        int, typer.Option("--processes", min=1, help="How many share the scans.")
     ] = 1,
-    seed: Annotated[int, typer.Option("--seed", help="Of all that is random.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
+    seed: Seed = 0,
+    as_json: Json = False,
 ) -> None:  # fmt: skip
     """Evaluate a model: tables with intervals, curves and worst cases in RUN/report.html.
 
     Exit code 3: some scans could not be evaluated; the others are in the report.
+
+    Example: vista3d evaluate Dataset001_Mine --protocol auto,clicks --clicks 1,5 -o RUN
     """
+    from vista3d.cli.writable import require_writable
     from vista3d.evaluation.protocols import PROTOCOLS
     from vista3d.evaluation.report import compare as compared
     from vista3d.evaluation.run import ModelSource
@@ -103,6 +120,8 @@ def evaluate(
         if split not in EVERY_CASE:
             msg = f"unknown split {split!r}: one of {', '.join(EVERY_CASE)}"
             raise UsageError(msg)
+        if output is not None:
+            require_writable(output)
         names = _words(protocol)
         report = evaluated(
             ModelSource(model, device, runtime, precision),

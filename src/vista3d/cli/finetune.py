@@ -7,25 +7,41 @@ from typing import Annotated, Literal
 
 import typer
 
+from vista3d.cli.options import Cache, Seed
+
 
 def finetune(
     data: Annotated[
-        Path, typer.Option("--data", help="One data set: nnU-Net raw folder, datalist or CSV.")
+        Path,
+        typer.Option(
+            "--data", show_default=False, help="One data set: nnU-Net raw folder, datalist or CSV."
+        ),
     ],
     map_: Annotated[
         str,
         typer.Option(
-            "--map", help="What its labels mean: '1:pancreas,2:new:my tumour'. Others: background."
+            "--map",
+            show_default=False,
+            help="What its labels mean: '1:pancreas,2:new:my tumour'. Others: background.",
         ),
     ],
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Run folder; an existing run is resumed.")
+        Path,
+        typer.Option(
+            "--output", "-o", show_default=False, help="Run folder; an existing run is resumed."
+        ),
     ],
     cases: Annotated[
-        int | None, typer.Option("--cases", help="Scans to learn from. Default: all.")
+        int | None,
+        typer.Option(
+            "--cases", min=1, show_default=False, help="Scans to learn from. Default: all."
+        ),
     ] = None,
     initial: Annotated[
-        str, typer.Option("--initial", help="Model to start from: mini, official or a file.")
+        str,
+        typer.Option(
+            "--initial", help="Model to start from: mini, mini-3mm, official or a checkpoint file."
+        ),
     ] = "mini",
     mode: Annotated[
         Literal["full", "light"],
@@ -34,19 +50,27 @@ def finetune(
     points: Annotated[
         bool, typer.Option("--points", help="Also train clicks, for half as long again.")
     ] = False,
-    minutes: Annotated[float, typer.Option("--minutes", help="Of training, at most.")] = 20.0,
-    steps: Annotated[int, typer.Option("--steps", help="Of training, at most.")] = 2000,
+    minutes: Annotated[
+        float, typer.Option("--minutes", help="Of training, at most; whichever is first.")
+    ] = 20.0,
+    steps: Annotated[
+        int, typer.Option("--steps", help="Of training, at most; whichever is first.")
+    ] = 2000,
     spacing: Annotated[
-        float | None, typer.Option("--spacing", help="Of the grid, mm. Default: from the scans.")
+        float | None,
+        typer.Option(
+            "--spacing", show_default=False, help="Of the grid, in mm. Default: from the scans."
+        ),
     ] = None,
     patch: Annotated[
-        int | None, typer.Option("--patch", help="Voxels per side. Default: from the scans.")
+        int | None,
+        typer.Option(
+            "--patch", show_default=False, help="Voxels per side. Default: from the scans."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed")] = 0,
+    seed: Seed = 0,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
-    cache: Annotated[
-        Path | None, typer.Option("--cache", help="Prepared scans. Default: in the run folder.")
-    ] = None,
+    cache: Cache = None,
 ) -> None:
     """Fine-tune a model on a data set and write RUN/model.safetensors.
 

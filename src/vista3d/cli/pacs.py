@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vista3d.cli.options import Json
 from vista3d.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ ACTIONS = {
 
 
 def pacs(
-    action: Annotated[str, typer.Argument(help="find, pull or push.")],
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="find, pull or push.")],
     url: Annotated[
         str,
         typer.Argument(
@@ -59,9 +60,9 @@ def pacs(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="find: at most so many.")] = 100,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", show_default=False, help="pull: a new folder.")
+        Path | None, typer.Option("--output", "-o", show_default=False, help="pull: a new folder.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="find: machine-readable.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Find, fetch and store series in a DICOMweb archive.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 
 def phantom(
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder for the images.", show_default=False)
+        Path, typer.Option("--output", "-o", help="Folder for the images.", show_default=False)
     ],
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the first patient.")] = 0,
     count: Annotated[
@@ -20,18 +20,23 @@ def phantom(
         str, typer.Option("--spacing", help="Voxel size x,y,z in mm, or one number for all.")
     ] = "2.5,2.5,3",
     region: Annotated[
-        str, typer.Option("--region", help="torso, chest, abdomen or head-neck.")
+        Literal["torso", "chest", "abdomen", "head-neck"],
+        typer.Option("--region", help="Part of the patient that the scan shows."),
     ] = "torso",
 ) -> None:
     """Draw synthetic CT scans with known anatomy: image, label map and truth.
 
     Writes phantom_SEED_ct.nii.gz (HU), phantom_SEED_labels.nii.gz (global class ids)
     and phantom_SEED.json (patient, scan, volume of each structure).
+
+    Example: vista3d phantom -o demo --seed 7 --spacing 1.5
     """
+    from vista3d.cli.writable import require_writable
     from vista3d.phantom import make_phantom
     from vista3d.phantom.files import write_phantom
 
     size = _spacing(spacing)
+    require_writable(output)
     for number in range(seed, seed + count):
         volume, labels = make_phantom(number, spacing=size, fov=region)
         for path in write_phantom(output, number, volume, labels, region):

@@ -1,4 +1,4 @@
-"""Which cases a former run has finished, by its reports: same input, classes, model, preset."""
+"""Which cases a former run has finished, by its reports: same input, classes, model, settings."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def identity(report: dict[str, Any]) -> dict[str, Any]:
         "classes": settings.get("classes"),
         "weights": (settings.get("weights") or {}).get("sha256"),
         "preset": settings.get("preset"),
+        "modality": settings.get("modality", "ct"),
     }
 
 

@@ -10,7 +10,7 @@ import typer
 
 def sample(
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder for the scan.", show_default=False)
+        Path | None, typer.Option("--output", "-o", help="Folder for the scan.", show_default=False)
     ] = None,
     name: Annotated[
         str | None,
@@ -22,7 +22,9 @@ def sample(
 ) -> None:
     """Download a public CT scan, checked by sha256 where its publisher states one.
 
-    A broken download resumes. Nothing else of this program fetches images.
+    A broken download resumes. Of all commands only this one and 'pacs' fetch images.
+
+    Example: vista3d sample -o scans
     """
     from vista3d.errors import UsageError
     from vista3d.sample import DEFAULT, SAMPLES, fetch, find_sample, sha256_of

@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from vista3d.cli.options import (
+    Device,
+    Formats,
+    Model,
+    Overwrite,
+    Precision,
+    Preview,
+    Runtime,
+    Statistics,
+)
 from vista3d.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +37,7 @@ Inputs = Annotated[
 Out = Annotated[
     Path,
     typer.Option(
-        "--out",
+        "--output",
         "-o",
         show_default=False,
         help="Folder for the results, or for one scan a file: .nii .nii.gz .mha .nrrd .dcm.",
@@ -38,25 +48,14 @@ Classes = Annotated[
     typer.Option(
         "--classes",
         "-c",
-        help="Names, groups or ids, separated by commas: 'liver,lung,5'. See 'vista3d classes'.",
-    ),
-]
-Weights = Annotated[
-    str, typer.Option("--model", "-m", help="mini, mini-3mm, official, or a checkpoint file.")
-]
-Formats = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--format",
-        "-f",
-        show_default=False,
-        help="nifti (default), per-class, seg.nrrd, stl, and of DICOM series dicom-seg, "
-        "dicom-labelmap or rtstruct; repeatable.",
+        help="Names, groups or ids by commas: 'liver,lung,5'; see 'vista3d classes'.",
     ),
 ]
 Report = Annotated[
     Path | None,
-    typer.Option("--report", show_default=False, help="JSON report of the whole run."),
+    typer.Option(
+        "--report", show_default=False, help="Write a JSON report of the whole run to this file."
+    ),
 ]
 Truth = Annotated[
     Path | None,
@@ -72,38 +71,36 @@ def segment(
     inputs: Inputs,
     out: Out,
     classes: Classes = "everything",
-    model: Weights = "mini",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    runtime: Annotated[
-        Literal["auto", "torch", "openvino"], typer.Option(help="What runs the network.")
-    ] = "auto",
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="Of the network's numbers.")
-    ] = "auto",
+    model: Model = "mini",
+    modality: Annotated[
+        Literal["ct", "mr", "mr-brain"],
+        typer.Option(help="Of the scans; MR is for --model official-ctmr."),
+    ] = "ct",
+    device: Device = "auto",
+    runtime: Runtime = "auto",
+    precision: Precision = "auto",
     preset: Annotated[
         Literal["default", "bundle", "paper"], typer.Option(help="Windows: overlap and blending.")
     ] = "default",
     formats: Formats = None,
-    statistics: Annotated[
-        bool, typer.Option("--statistics", "-s", help="Also write statistics as JSON and CSV.")
-    ] = False,
-    preview: Annotated[
-        bool, typer.Option("--preview", "-p", help="Also write a picture of three planes.")
-    ] = False,
+    statistics: Statistics = False,
+    preview: Preview = False,
     report: Report = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip cases that a former run has finished.")
     ] = False,
     truth: Truth = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results that exist.")
-    ] = False,
+    overwrite: Overwrite = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
 ) -> None:
-    """Segment scans: results named <case>_seg.nii.gz, one model load for all of them."""
+    """Segment scans automatically; results are called CASE_seg.nii.gz and so on.
+
+    Example: vista3d segment ct.nii.gz more/*.nii.gz -o out -c liver,kidney,ribs --preview
+    """
     from vista3d.cli.cases import find_cases
     from vista3d.cli.outputs import choose_formats, is_file_name, plan, refuse_overwriting
     from vista3d.cli.settings import Settings
+    from vista3d.cli.writable import require_writable
 
     # All that can be refused is refused before a scan is read or the model is loaded.
     asked = [name.strip() for name in classes.split(",") if name.strip()]
@@ -129,6 +126,7 @@ def segment(
         runtime=runtime,
         precision=precision,
         preset=preset,
+        modality=modality,
         formats=choose_formats(out, len(cases), formats or ()),
         truth=truth,
         resume=resume,
@@ -139,6 +137,9 @@ def segment(
     ]
     sources = [case.path for case in cases] + ([] if truth is None else [truth])
     refuse_overwriting(plans, sources, allowed=overwrite or resume)
+    require_writable(out.parent if is_file_name(out) else out)
+    if report is not None:
+        require_writable(report.parent)
     _run(list(zip(cases, plans, strict=True)), settings, report, quiet=quiet)
 
 

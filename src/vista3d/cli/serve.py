@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vista3d.cli.options import Device, Model, Precision
 from vista3d.errors import InputError
 
 
@@ -16,11 +17,9 @@ def serve(
         Path | None,
         typer.Option(show_default=False, help="Folder of scans to offer; it is never changed."),
     ] = None,
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="mini, official, or the path of a checkpoint.")
-    ] = "mini",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    model: Model = "mini",
+    device: Device = "auto",
+    precision: Precision = "auto",
     host: Annotated[
         str, typer.Option(help="Address to listen at; others than this machine need a token.")
     ] = "127.0.0.1",
@@ -71,7 +70,9 @@ def serve(
     """Open scans in a browser, segment them automatically and by clicks.
 
     3D Slicer and OHIF (MONAI Label), NIM and nnInteractive clients find their protocols at the same
-    address. Example: vista3d serve --data scans
+    address.
+
+    Example: vista3d serve --data scans
     """
     from vista3d.server.settings import GIB, Limits, Settings
 

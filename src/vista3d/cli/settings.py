@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from vista3d.anatomy import Vocabulary
+from vista3d.anatomy import Modality, Vocabulary
 from vista3d.cli.cases import Case
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Settings:
         vocabulary: of the model; says what the ids are called.
         model: name or path, as given.
         weights: `results.describe_source` of the weights file.
-        device, runtime, precision, preset: as given.
+        device, runtime, precision, preset, modality: as given.
         formats: of the outputs.
         truth: a label map in global ids on the grid of the scan, for Dice.
         resume: skip what a former run has finished.
@@ -36,6 +36,7 @@ class Settings:
     runtime: str
     precision: str
     preset: str
+    modality: Modality
     formats: tuple[str, ...]
     truth: Path | None = None
     resume: bool = False
@@ -52,6 +53,7 @@ class Settings:
             "runtime": self.runtime,
             "precision": self.precision,
             "preset": self.preset,
+            "modality": self.modality,
             "formats": list(self.formats),
         }
 

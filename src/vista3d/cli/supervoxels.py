@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from vista3d.cli.options import Device, Overwrite, Preview
 from vista3d.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def supervoxels(
     out: Annotated[
         Path,
         typer.Option(
-            "--out",
+            "--output",
             "-o",
             show_default=False,
             help="Folder for the results, or a file: .nii .nii.gz .mha .nrrd.",
@@ -45,29 +46,25 @@ def supervoxels(
     segments: Annotated[
         int, typer.Option("--segments", "-n", min=1, help="Supervoxels wanted in the patient.")
     ] = 100,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Of SAM: auto, fp32, bf16 or fp16.")] = "auto",
-    preview: Annotated[
-        bool, typer.Option("--preview", "-p", help="Also write a picture of three planes.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results that exist.")
-    ] = False,
+    device: Device = "auto",
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"], typer.Option("--precision", help="Of SAM.")
+    ] = "auto",
+    preview: Preview = False,
+    overwrite: Overwrite = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Cut a CT scan into supervoxels that follow anatomy.
 
     Example: vista3d supervoxels ct.nii.gz -o out --segments 300 --preview
     """
-    from vista3d.cli.cases import find_cases
+    from vista3d.cli.cases import one_case
+    from vista3d.cli.writable import require_writable
 
-    cases = find_cases([str(scan)])
-    if len(cases) > 1:
-        msg = f"'{scan}' holds {len(cases)} scans: give one of them"
-        raise UsageError(msg)
-    (case,) = cases
+    case = one_case(str(scan))
     target, picture = plan(out, case.name, preview=preview)
     _refuse([target, picture], case.path, allowed=overwrite)
+    require_writable(target.parent)
 
     from rich.console import Console
 

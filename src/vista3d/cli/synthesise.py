@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vista3d.cli.options import Preview, Seed
 from vista3d.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def synthesise(
     out: Annotated[
-        Path, typer.Option("--out", "-o", show_default=False, help="Folder for the results.")
+        Path, typer.Option("--output", "-o", show_default=False, help="Folder for the results.")
     ],
     labels: Annotated[
         Path,
@@ -35,7 +36,11 @@ def synthesise(
     ] = None,
     lesions: Annotated[
         str,
-        typer.Option("--lesions", help="Paint lesions: liver, kidney, lung, pancreas, bone."),
+        typer.Option(
+            "--lesions",
+            show_default=False,
+            help="Organs to paint lesions into, by commas: liver, kidney, lung, pancreas, bone.",
+        ),
     ] = "",
     count: Annotated[int, typer.Option("--count", min=1, help="Number of lesions.")] = 1,
     resynthesise: Annotated[
@@ -48,23 +53,30 @@ def synthesise(
     ] = False,
     maisi: Annotated[
         Path | None,
-        typer.Option("--maisi", help="Draw the CT with MAISI's networks from this directory."),
+        typer.Option(
+            "--maisi",
+            show_default=False,
+            help="Draw the CT with MAISI's networks from this folder.",
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="For --maisi: cpu, cuda or cuda:N.")] = "cpu",
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-    preview: Annotated[
-        bool, typer.Option("--preview", help="Also a picture of three planes.")
-    ] = False,
+    seed: Seed = 0,
+    preview: Preview = False,
 ) -> None:
     """Paint lesions into a CT, give it other densities, or draw one from a label map.
 
     Writes NAME_SEED_ct.nii.gz (HU), NAME_SEED_labels.nii.gz (global class ids) and NAME_SEED.json
     (how it was made, every lesion) on the grid of the input, and with --preview NAME_SEED.png. The
     same input and seed give the same files.
+
+    Example: vista3d synthesise ct.nii.gz --labels labels.nii.gz --lesions liver --count 2 -o out
     """
     import numpy as np
 
+    from vista3d.cli.writable import require_writable
+
     _check_choice(scan, lesions, resynthesise, maisi)
+    require_writable(out)
     truth, source = _read(labels, scan)
     rng = np.random.default_rng(seed)
     hu, method = _intensities(source, truth, rng, resynthesise, maisi, seed, device)

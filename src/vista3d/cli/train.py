@@ -9,52 +9,73 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vista3d.cli.options import Cache, Mapping, Seed
+
 if TYPE_CHECKING:
     from vista3d.training.recipe import Recipe
 
 
 def train(
     data: Annotated[
-        Path, typer.Option("--data", help="Data sets: see `vista3d data table --help`.")
+        Path,
+        typer.Option(
+            "--data",
+            show_default=False,
+            help="Data set, folder of data sets, datalist .json, or .csv; see 'vista3d data'.",
+        ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Run folder; an existing run is resumed."),
+        typer.Option(
+            "--output", "-o", show_default=False, help="Run folder; an existing run is resumed."
+        ),
     ] = None,
     recipe: Annotated[
         str, typer.Option("--recipe", help="mini or paper: see docs/training.md.")
     ] = "mini",
-    mapping: Annotated[
-        Path | None, typer.Option("--mapping", help="Mapping file. Default: the shipped one.")
-    ] = None,
+    mapping: Mapping = None,
     pseudo: Annotated[
-        Path | None, typer.Option("--pseudo", help="Labels made by `vista3d data label`.")
+        Path | None,
+        typer.Option("--pseudo", show_default=False, help="Labels made by 'vista3d data label'."),
     ] = None,
-    cache: Annotated[
-        Path | None, typer.Option("--cache", help="Prepared volumes. Default: in the run folder.")
-    ] = None,
+    cache: Cache = None,
     initial: Annotated[
-        str | None, typer.Option("--initial", help="Model to start from. Default: random.")
+        str | None,
+        typer.Option(
+            "--initial",
+            show_default=False,
+            help="Model to start from: mini, mini-3mm, official or a checkpoint file. "
+            "Default: random weights.",
+        ),
     ] = None,
     stages: Annotated[
-        str, typer.Option("--stages", help="Which of the recipe's stages: 3,4. Default: all.")
+        str,
+        typer.Option(
+            "--stages", show_default=False, help="Which of the recipe's: 3,4. Default: all."
+        ),
     ] = "",
     share: Annotated[
-        float, typer.Option("--share", help="Share of every stage's steps: for trials.")
+        float, typer.Option("--share", help="Of every stage's steps, 0 to 1: for trials.")
     ] = 1.0,
-    seed: Annotated[int, typer.Option("--seed")] = 0,
+    seed: Seed = 0,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     processes: Annotated[
-        int, typer.Option("--processes", help="On this machine, one per GPU; see also torchrun.")
+        int,
+        typer.Option("--processes", min=1, help="On this machine, one per GPU; see also torchrun."),
     ] = 1,
     minutes: Annotated[
-        float | None, typer.Option("--minutes", help="Stop after this time; run again to go on.")
+        float | None,
+        typer.Option(
+            "--minutes", show_default=False, help="Stop after so many; the same command goes on."
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the stages and leave.")] = False,
 ) -> None:
     """Train a model on partially labelled data sets and write RUN/model.safetensors.
 
     Killed or stopped runs continue from their last checkpoint with the same patches.
+
+    Example: vista3d train --data DATASETS --recipe mini -o RUN
     """
     from vista3d.errors import UsageError
     from vista3d.training.recipe import recipe as recipe_by_name

@@ -98,7 +98,7 @@ def run_cases(
             about,
             folder,
         )
-        for case in select(cases, settings.experiment, known, settings.structures)
+        for case in select(cases, settings.experiment, known, settings.structures, model.vocabulary)
     ]
     answers: Iterator[tuple[int, CaseEnd]]
     if processes == 1:

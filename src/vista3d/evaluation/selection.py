@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from vista3d import anatomy
+from vista3d.anatomy import Vocabulary
 from vista3d.errors import UnknownClassError, UsageError
 from vista3d.evaluation.case import EvaluationCase, Target
 from vista3d.evaluation.protocols import Protocol
@@ -16,6 +16,7 @@ def select(
     protocol: Protocol,
     known: frozenset[int],
     structures: Sequence[str],
+    vocabulary: Vocabulary,
 ) -> list[EvaluationCase]:
     """The cases that have something to evaluate, and only that; perhaps none.
 
@@ -25,20 +26,21 @@ def select(
         known: global ids that the model was trained on.
         structures: names, ids or groups; of a protocol for novel structures, these are clicked as
             if the model did not know them. Empty: all.
+        vocabulary: of the model: says what names and groups mean to it.
 
     Raises:
         UsageError: a structure that no case has.
     """
     cases = list(cases)
     for name in structures:
-        if not any(_named(target, name) for case in cases for target in case.targets):
+        if not any(_named(target, name, vocabulary) for case in cases for target in case.targets):
             there = sorted({target.name for case in cases for target in case.targets})
             msg = f"no case annotates {name!r}: the data sets have {', '.join(there) or 'nothing'}"
             raise UsageError(msg)
 
     def wanted(target: Target) -> bool:
         novel = target.class_id is None or target.class_id not in known
-        if structures and not any(_named(target, name) for name in structures):
+        if structures and not any(_named(target, name, vocabulary) for name in structures):
             return False
         return not novel if protocol.targets == "known" else novel or bool(structures)
 
@@ -49,11 +51,11 @@ def select(
     return [case for case in chosen if case.targets]
 
 
-def _named(target: Target, name: str) -> bool:
+def _named(target: Target, name: str, vocabulary: Vocabulary) -> bool:
     """Whether a name, an id or a group means a target."""
     if name.casefold() == target.name.casefold():
         return True
     try:
-        return target.class_id in anatomy.resolve([name])
+        return target.class_id in vocabulary.resolve([name])
     except UnknownClassError:
         return False

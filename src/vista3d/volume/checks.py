@@ -1,5 +1,7 @@
 """What is done with images that are not a plain 3D CT. Nothing is repaired silently.
 
+The last two rows are of CT alone.
+
 | input | treatment |
 |---|---|
 | 2D, one slice | refused |
@@ -7,6 +9,7 @@
 | empty, all NaN, constant | refused |
 | NaN or infinite voxels | set to the smallest finite value, counted in a warning |
 | values that do not look like HU | segmented as they are, with a warning that says what to do |
+| DICOM of another modality | the same |
 """
 
 from __future__ import annotations
@@ -20,7 +23,20 @@ from vista3d.volume.volume import Volume
 
 
 def check_ct(volume: Volume) -> Volume:
-    """Apply the table above; returns the volume that can be segmented.
+    """Apply the table above; returns the volume that can be segmented as a CT.
+
+    Raises:
+        InputError, GeometryError: as `check_image`.
+    """
+    volume = check_image(volume)
+    modality = volume.meta.modality
+    if modality not in ("", "CT"):
+        volume = volume.with_warning(f"modality {modality}, segmented as if it were CT")
+    return _warn_if_not_hu(volume)
+
+
+def check_image(volume: Volume) -> Volume:
+    """Apply the table, but for its rows about CT; returns the volume that can be segmented.
 
     Raises:
         InputError: the image cannot be segmented; the message says why and what to do.
@@ -42,7 +58,7 @@ def check_ct(volume: Volume) -> Volume:
         raise InputError(msg)
     volume = replace(volume, array=array)
     _ = volume.geometry
-    return _warn_if_not_hu(_finite(volume))
+    return _finite(volume)
 
 
 def squeeze(array: np.ndarray) -> np.ndarray:
@@ -59,7 +75,8 @@ def squeeze(array: np.ndarray) -> np.ndarray:
     if array.ndim > 3:
         msg = (
             f"the image is {array.ndim}D (shape {array.shape}): choose one of its "
-            f"{array.shape[-1]} volumes with timepoint=0..{array.shape[-1] - 1}"
+            f"{array.shape[-1]} volumes with timepoint=0..{array.shape[-1] - 1} of vista3d.read, "
+            "or split the file"
         )
         raise InputError(msg)
     return array

@@ -60,8 +60,6 @@ def read_dicom(files: Iterable[Path], name: str, series: str | None = None) -> V
     affine = _affine(slices)
     array = np.stack([_hounsfield(slice_) for slice_ in slices], axis=-1)
     modality = str(slices[0].image.get("Modality", ""))
-    if modality and modality != "CT":
-        warnings.append(f"modality {modality}: the models are made for CT")
     meta = VolumeMeta(
         name,
         "dicom",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,9 @@ _CODES = (("L", "R"), ("P", "A"), ("I", "S"))
 _SHEAR_TOLERANCE = 1e-4
 """Largest cosine between two axes of a grid that still counts as orthogonal: 0.006 degrees, less
 than the rounding of direction cosines in DICOM's 16-character decimals."""
+
+SAME_GRID_MM = 0.1
+"""Corner voxels that lie within this distance are at the same place: headers round."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +75,15 @@ class Geometry:
         """Anatomical direction in which each index grows, "RAS" or "LPS" for example."""
         return "".join(_CODES[world][int(positive)] for world, positive in axes_of(self.affine))
 
+    def corner_gap(self, other: Geometry) -> float:
+        """Largest distance between corresponding corner voxels of two grids, mm."""
+        ours, theirs = (grid.to_world(_corners(grid.shape)) for grid in (self, other))
+        return float(np.linalg.norm(ours - theirs, axis=1).max())
+
+    def matches(self, other: Geometry, tolerance_mm: float = SAME_GRID_MM) -> bool:
+        """Whether it is the same grid: equal shapes, and no corner further apart than that."""
+        return self.shape == other.shape and self.corner_gap(other) <= tolerance_mm
+
     def to_world(self, voxels: np.ndarray) -> np.ndarray:
         """Voxel indices [N, 3] -> RAS+ mm [N, 3]."""
         points = np.atleast_2d(np.asarray(voxels, np.float64))
@@ -80,6 +93,11 @@ class Geometry:
         """RAS+ mm [N, 3] -> voxel indices [N, 3], not rounded."""
         points = np.atleast_2d(np.asarray(world, np.float64)) - self.affine[:3, 3]
         return np.asarray(points @ np.linalg.inv(self.affine[:3, :3]).T)
+
+
+def _corners(shape: tuple[int, int, int]) -> np.ndarray:
+    """Voxel indices [8, 3]."""
+    return np.array(list(itertools.product(*((0, n - 1) for n in shape))))
 
 
 def axes_of(affine: np.ndarray) -> list[tuple[int, bool]]:

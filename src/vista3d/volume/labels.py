@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from vista3d.errors import GeometryError, InputError
+from vista3d.volume.checks import squeeze
 from vista3d.volume.geometry import Geometry
 from vista3d.volume.reading import read
-
-SAME_GRID_MM = 0.1
-"""A truth whose corner voxels lie within this distance of the scan's is on its grid."""
 
 
 def read_truth(path: Path, geometry: Geometry, dtype: DTypeLike = np.uint16) -> NDArray[np.integer]:
@@ -24,28 +23,36 @@ def read_truth(path: Path, geometry: Geometry, dtype: DTypeLike = np.uint16) -> 
         dtype: integers that hold every value: uint16 for global class ids.
 
     Raises:
-        InputError: unreadable, or its values are not whole numbers that `dtype` holds.
+        InputError: unreadable, not 3D, or its values are not whole numbers that `dtype` holds.
         GeometryError: it lies on another grid.
     """
-    truth = read(path)
-    shape = truth.geometry.shape
-    corners = np.array([[0, 0, 0], [s - 1 for s in shape]], float)
-    same = shape == geometry.shape and np.allclose(
-        truth.geometry.to_world(corners), geometry.to_world(corners), atol=SAME_GRID_MM
-    )
-    if not same:
+    found = read(path)
+    try:
+        found = replace(found, array=squeeze(found.array))
+    except InputError as error:
+        msg = f"the labels '{path.name}': {error}"
+        raise InputError(msg) from None
+    grid = found.geometry
+    if grid.shape != geometry.shape:
         msg = (
-            f"the truth '{path.name}' {shape} is not on the grid of the scan {geometry.shape}: "
-            "shape and affine must agree"
+            f"the labels '{path.name}' have shape {grid.shape}, the scan {geometry.shape}: "
+            "resample them to the scan's grid, nearest neighbour"
         )
         raise GeometryError(msg)
-    values, limits = truth.array, np.iinfo(np.dtype(dtype))
+    if not grid.matches(geometry):
+        msg = (
+            f"the labels '{path.name}' are not on the grid of the scan: corners lie up to "
+            f"{grid.corner_gap(geometry):.1f} mm apart ({grid.orientation} and "
+            f"{geometry.orientation}). Resample them, or correct the header"
+        )
+        raise GeometryError(msg)
+    values, limits = found.array, np.iinfo(np.dtype(dtype))
     low, high = float(values.min()), float(values.max())
     labels = values.astype(dtype) if low >= limits.min and high <= limits.max else None
     if labels is None or not np.array_equal(labels, values):
         msg = (
-            f"the truth '{path.name}' is not a label map: its values run from {low} to {high}, and "
-            f"not all are whole numbers from {limits.min} to {limits.max}"
+            f"'{path.name}' is not a label map: its values run from {low:g} to {high:g}, and not "
+            f"all are whole numbers from {limits.min} to {limits.max}"
         )
         raise InputError(msg)
     return labels

@@ -61,5 +61,7 @@ class Volume:
         return check_ct(cls(np.asarray(array), np.asarray(affine, np.float64), VolumeMeta(name)))
 
     def with_warning(self, text: str) -> Volume:
-        """The same volume with one more warning."""
+        """The same volume with one more warning, unless it has this one."""
+        if text in self.meta.warnings:
+            return self
         return replace(self, meta=replace(self.meta, warnings=(*self.meta.warnings, text)))

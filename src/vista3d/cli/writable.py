@@ -1,0 +1,25 @@
+"""Whether results can be written, asked before the work and not after it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from vista3d.errors import UsageError
+
+
+def require_writable(folder: Path) -> None:
+    """Refuse a folder that cannot be written in, or not be created; nothing is created yet.
+
+    Raises:
+        UsageError: a file is in the way, or permission is missing.
+    """
+    place = next(each for each in (folder, *folder.parents) if each.exists())
+    if not place.is_dir():
+        reason = "is a file"
+    elif not os.access(place, os.W_OK | os.X_OK):
+        reason = "may not be written in"
+    else:
+        return
+    msg = f"no results can go to '{folder}': '{place}' {reason}, choose another place"
+    raise UsageError(msg)
