@@ -19,13 +19,12 @@ from vista3d.card import as_markdown, card_of, results_from
 from vista3d.card.results import results_of
 
 TABLES = Path(vista3d.card.__file__).parent / "results"
-CARDS = {"mini": Path("docs/model_card.md"), "mini-3mm": Path("docs/model_card_3mm.md")}
+MODEL, CARD = "mini", Path("docs/model_card.md")
 
 
 def main(arguments: list[str]) -> None:
     """Write both files."""
     parser = argparse.ArgumentParser("python -m benchmarks model_card", description=__doc__)
-    parser.add_argument("--model", choices=tuple(CARDS), default="mini")
     parser.add_argument("--evaluation", type=Path, help="Folder of `vista3d evaluate`.")
     parser.add_argument("--training", type=Path, help="Folder of the `vista3d train` run.")
     parser.add_argument("--machine", help="What it was trained on. Default: this machine.")
@@ -34,13 +33,12 @@ def main(arguments: list[str]) -> None:
     machine = options.machine or f"{here['cores']} cores of {here['cpu']}"
     measured = results_from(options.evaluation, options.training, machine)
     if measured is not None:
-        kept = results_of(options.model)
+        kept = results_of(MODEL)
         both = replace(
             kept,
             performance=measured.performance or kept.performance,
             training=measured.training or kept.training,
         )
-        (TABLES / f"{options.model}.json").write_text(both.to_json(), encoding="utf-8")
-    card = CARDS[options.model]
-    card.write_text(as_markdown(card_of(options.model)), encoding="utf-8")
-    print(f"{card} is up to date")
+        (TABLES / f"{MODEL}.json").write_text(both.to_json(), encoding="utf-8")
+    CARD.write_text(as_markdown(card_of(MODEL)), encoding="utf-8")
+    print(f"{CARD} is up to date")

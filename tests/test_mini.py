@@ -101,17 +101,3 @@ def test_clicks_on_a_held_out_patient(mini: Model, corpus: Path):
         assert click is not None
         session.click(click.position, click.positive, space="voxel", object_id=target)
     assert _dice(session.mask(target), truth) > 0.2
-
-
-def test_the_trial_model_is_in_the_package_and_answers_clicks():
-    model = load("mini-3mm", device="cpu")
-    assert model.meta.spacing == (3.0, 3.0, 3.0)
-    assert model.meta.provenance["stages"][-1]["stage"] == "5-auto-level"
-    grid = np.indices((48, 48, 48)) - 24
-    ball = (grid**2).sum(0) < 8**2
-    scan = np.where(ball, 60, -60).astype(np.int16)
-    session = model.session(scan, affine=np.diag([3.0, 3.0, 3.0, 1.0]))
-    session.click((24, 24, 24), space="voxel")
-    (thing,) = session.objects
-    found = session.mask(thing.id)
-    assert 2 * (found & ball).sum() / (found.sum() + ball.sum()) > 0.5

@@ -129,7 +129,7 @@ def test_every_model_is_listed_with_its_licence(home, tiny_checkpoint, tmp_path,
     from vista3d.network import weights
 
     names = [model["name"] for model in doctor_module.describe_models()]
-    assert names == ["mini", "mini-3mm", "official", "official-ctmr"]
+    assert names == ["mini", "official", "official-ctmr"]
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"broken")
     places = {"tiny": tiny_checkpoint, "broken": broken, "gone": tmp_path / "gone.safetensors"}

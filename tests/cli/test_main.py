@@ -105,3 +105,16 @@ def test_every_command_has_help():
         done = _run(name, "--help")
         assert done.returncode == 0, done.stderr
         assert "Usage" in done.stdout
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    def gone(name: str, arguments: list[str]) -> None:
+        raise ModuleNotFoundError("No module named 'uvicorn'", name="uvicorn.config")
+
+    monkeypatch.setattr("vista3d.cli.main._run", gone)
+    with pytest.raises(SystemExit) as left:
+        main(["serve"])
+    assert left.value.code == 1
+    assert capsys.readouterr().err == (
+        "error: this needs the package 'uvicorn': pip install 'vista3d[serve]'\n"
+    )

@@ -97,6 +97,21 @@ def test_chosen_classes_and_groups(model: Model):
         model.segment(made_up_scan(), ["livr"])
 
 
+def test_exclusive_classes_compete_unasked(model: Model):
+    """What a class gets does not depend on what else is asked for."""
+    rivals = Model(model.network, replace(model.meta, exclusive=True), model.runtime)
+    scan = made_up_scan()
+    everything = rivals.segment(scan).labels
+    found = set(np.unique(everything).tolist()) - {0}
+    assert len(found) > 2
+    asked = sorted(found)[:2]
+    alone = rivals.segment(scan, asked, output="masks")
+    assert np.array_equal(alone.labels, np.where(np.isin(everything, asked), everything, 0))
+    assert alone.classes == tuple(asked)
+    assert alone.masks is not None
+    assert set(alone.masks) == set(asked)
+
+
 def test_everything_is_chosen_by_modality(model: Model):
     """As the CT+MR model was released: 115 is on its list for MR of the body, 204 on none."""
     meta = replace(model.meta, modalities=("ct", "mr", "mr-brain"))

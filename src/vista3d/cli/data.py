@@ -93,7 +93,7 @@ def _check(folder: Path, mapping: Path | None, as_json: bool) -> None:
         msg = f"{len(findings)} findings in {places} places"
         raise CohortError(msg)
     if not as_json:
-        typer.echo("nothing found")
+        typer.echo("no problems found")
 
 
 def _table(folder: Path, mapping: Path | None, as_json: bool) -> None:

@@ -39,9 +39,7 @@ def finetune(
     ] = None,
     initial: Annotated[
         str,
-        typer.Option(
-            "--initial", help="Model to start from: mini, mini-3mm, official or a checkpoint file."
-        ),
+        typer.Option("--initial", help="Model to start from: mini, official or a checkpoint file."),
     ] = "mini",
     mode: Annotated[
         Literal["full", "light"],

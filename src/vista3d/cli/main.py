@@ -7,6 +7,7 @@ import difflib
 import importlib
 import logging
 import os
+import re
 import sys
 import textwrap
 from typing import TYPE_CHECKING
@@ -71,7 +72,7 @@ def main(args: list[str] | None = None) -> None:
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     try:
         _run(options.command, options.arguments)
-    except (Vista3DError, OSError) as error:
+    except (Vista3DError, OSError, ModuleNotFoundError) as error:
         if options.debug or os.environ.get("VISTA3D_DEBUG"):
             raise
         sys.stderr.write(f"error: {_in_words(error)}\n")
@@ -83,10 +84,24 @@ def main(args: list[str] | None = None) -> None:
 
 def _in_words(error: Exception) -> str:
     """Our errors say it themselves; the system's name a file and what is wrong with it."""
+    if isinstance(error, ModuleNotFoundError):
+        return _how_to_get(str(error.name).split(".")[0])
     if not isinstance(error, OSError):
         return str(error)
     place = "" if error.filename is None else f"'{error.filename}': "
     return f"{place}{error.strerror or error}"
+
+
+def _how_to_get(module: str) -> str:
+    """What to install for a package that is not there, as our own metadata names it."""
+    from importlib.metadata import requires
+
+    for line in requires("vista3d") or ():
+        package = re.split(r"[^\w-]", line, maxsplit=1)[0].replace("-", "_")
+        extra = re.search(r"extra == ['\"](\w+)", line)
+        if package.lower() == module.lower() and extra and extra[1] != "test":
+            return f"this needs the package {module!r}: pip install 'vista3d[{extra[1]}]'"
+    return f"this needs the package {module!r}, which is not installed"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,9 +9,7 @@ import typer
 
 Model = Annotated[
     str,
-    typer.Option(
-        "--model", "-m", help="mini, mini-3mm, official, official-ctmr, or a checkpoint file."
-    ),
+    typer.Option("--model", "-m", help="mini, official, official-ctmr, or a checkpoint file."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
 Runtime = Annotated[

@@ -44,7 +44,7 @@ def train(
         typer.Option(
             "--initial",
             show_default=False,
-            help="Model to start from: mini, mini-3mm, official or a checkpoint file. "
+            help="Model to start from: mini, official or a checkpoint file. "
             "Default: random weights.",
         ),
     ] = None,

@@ -103,6 +103,9 @@ def segment_volume(
         msg = "no class to segment: name one, or 'everything'"
         raise UsageError(msg)
     meta, shape = engine.meta, volume.geometry.shape
+    # Exclusive classes compete whether they are asked for or not: else a liver asked for alone
+    # would spread into the spleen, and its volume depend on what else is asked.
+    rivals = tuple(i for i in meta.classes if i not in classes) if meta.exclusive else ()
     with watch.timed("preparing") as step:
         step(0, 1)
         hu, grid = prepare(volume, meta.spacing, crop=preset.crop, margin=preset.margin)
@@ -114,10 +117,13 @@ def segment_volume(
     supply = _supply(engine.runtime.device, volume.array.nbytes + hu.nbytes, scratch, memory_limit)
     budget = plan_memory(demand, supply, half=engine.runtime.precision != "fp32")
     with _feature_store(budget, engine, plan, schedule, scratch) as store:
-        table = engine.class_table(classes, str(store.device))
-        label_map = LabelMap(table, classes, shape, exclusive=meta.exclusive)
+        table = engine.class_table(classes + rivals, str(store.device))
+        names = classes + (0,) * len(rivals)
+        label_map = LabelMap(table, names, shape, exclusive=meta.exclusive)
         sinks: list[Sink] = [label_map]
-        per_class = None if output == "labels" else PerClass(table, classes, shape, output)
+        per_class = (
+            None if output == "labels" else PerClass(table[: len(classes)], classes, shape, output)
+        )
         sinks += [] if per_class is None else [per_class]
         run_schedule(engine, hu, plan, schedule, preset, store, sinks, watch)
     run = {

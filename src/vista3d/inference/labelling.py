@@ -55,7 +55,7 @@ class LabelMap:
 
     Args:
         table: [K, F] float32 class vectors, on the device of the features.
-        ids: K global ids.
+        ids: K global ids; 0 for a class that only competes.
         shape: of the scan.
         exclusive: see `CheckpointMeta`.
     """

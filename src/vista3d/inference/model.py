@@ -217,7 +217,7 @@ def load(
     """Load a model.
 
     Args:
-        model: "mini" or "mini-3mm" (in the package), "official" or "official-ctmr" (once
+        model: "mini" (in the package), "official" or "official-ctmr" (once
             downloaded), or a checkpoint file.
         device: "auto", "cpu", "cuda", "cuda:N", "mps".
         runtime: "auto", "torch", "openvino".

@@ -19,9 +19,8 @@ log = logging.getLogger(__name__)
 
 _FOLDER = Path(__file__).parent.parent / "weights"
 
-EMBEDDED = {name: _FOLDER / f"{name}.safetensors" for name in ("mini", "mini-3mm")}
-"""Models in the package: `mini`, the default, and `mini-3mm`, the next one in training: better at
-clicks, not yet as good at torsos."""
+EMBEDDED = {"mini": _FOLDER / "mini.safetensors"}
+"""Models in the package."""
 
 
 def home() -> Path:
@@ -37,7 +36,7 @@ def home() -> Path:
 
 
 def resolve(model: str | Path) -> Path:
-    """The file of "mini" or "mini-3mm", of a downloaded published model, or a path; no download.
+    """The file of an embedded model, of a downloaded published model, or a path; no download.
 
     A published model is looked for at `<home>/<name>/model.pt`, for machines without network, and
     in the hub's cache, whichever program filled it.

@@ -276,7 +276,7 @@ def test_command_on_clean_data_exits_0(data_set: Make, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit) as stop:
         main(["data", "check", str(data_set(1))])
     assert stop.value.code == 0
-    assert "nothing found" in capsys.readouterr().out
+    assert "no problems found" in capsys.readouterr().out
 
 
 def test_table_counts_cases(data_set: Make, capsys: pytest.CaptureFixture[str]):

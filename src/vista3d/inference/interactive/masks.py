@@ -7,7 +7,7 @@ deflated, a liver of 13 million voxels takes about 30 kB, so that nothing else i
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class Mask:
     shape: Triple
     low: Triple
     size: Triple
-    data: bytes
+    data: bytes = field(repr=False)
 
     @classmethod
     def empty(cls, shape: Triple) -> Mask:
