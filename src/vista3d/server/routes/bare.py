@@ -41,7 +41,7 @@ cookie.</p>
 NOT_BUILT = _FRAME.format(
     content="""<h1>vista3d is running</h1>
 <p>The annotator page was not built into this installation. In a checkout:
-<code>cd web &amp;&amp; npm ci &amp;&amp; npm run build</code>, then reload.</p>
+<code>make annotator</code> builds it, with what it needs, and starts the server.</p>
 <p>The API is at <a href="/api/v1/info">/api/v1</a>, described in
 <a href="/api/v1/openapi.json">/api/v1/openapi.json</a>.</p>"""
 )
