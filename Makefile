@@ -41,7 +41,9 @@ demo: .venv/base
 	$(BIN)/vista3d segment demo/phantom/phantom_0007_ct.nii.gz -o demo/out --overwrite \
 		--statistics --preview --report demo/out/report.json \
 		--truth demo/phantom/phantom_0007_labels.nii.gz
-	@echo "Mask, preview (PNG), statistics and report are in demo/out"
+	@echo "Mask, preview (PNG), statistics and report are in demo/out. The scan is drawn, not measured:"
+	@echo "mini learned from real CT, finds the large organs here and misses small ones. How well it"
+	@echo "does on patients: docs/model_card.md"
 
 annotator: .venv/serve $(PAGE)
 	$(BIN)/vista3d serve
