@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from vista3d.volume import components
+from vista3d.volume import components, largest
 
 SHAPES = tuple(itertools.product((1, 2, 3, 5, 6), repeat=3))
 
@@ -33,3 +33,13 @@ def test_as_many_as_an_array_can_have():
         mask = np.zeros(shape, bool)
         mask[::2, ::2, ::2] = True
         assert components(mask).max() == mask.sum()
+
+
+def test_the_largest_and_the_first_of_equal_ones():
+    line = np.array([[[True, False, True]]])  # cc3d's own largest_k raises here
+    assert largest(line).tolist() == [[[True, False, False]]]
+    mask = np.zeros((6, 6, 6), bool)
+    mask[0, 0, 0] = mask[3:5, 3:5, 3] = True
+    assert np.argwhere(largest(mask)).min(0).tolist() == [3, 3, 3]
+    assert largest(mask).sum() == 4
+    assert not largest(np.zeros((2, 3, 4), bool)).any()

@@ -14,7 +14,7 @@ import numpy as np
 
 from vista3d.inference.interactive.masks import tight
 from vista3d.inference.windows import Slices
-from vista3d.volume import components
+from vista3d.volume import largest
 
 Voxel = tuple[int, int, int]
 
@@ -42,19 +42,10 @@ def next_click(
     if box is None:
         return None
     truth, found = truth[box], found[box]
-    missing, extra = _largest(truth & ~found), _largest(found & ~truth)
-    positive = missing[0] >= extra[0]
-    region = missing[1] if positive else extra[1]
+    missing, extra = largest(truth & ~found), largest(found & ~truth)
+    positive = bool(missing.sum() >= extra.sum())
+    region = missing if positive else extra
     return SimulatedClick(_moved(_centre(region, spacing), box), positive)
-
-
-def _largest(mask: np.ndarray) -> tuple[int, np.ndarray]:
-    """Voxels of the largest 26-connected region, and the region."""
-    parts = components(mask)
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    best = int(sizes.argmax())
-    return int(sizes[best]), parts == best if sizes[best] else np.zeros_like(mask)
 
 
 def _centre(region: np.ndarray, spacing: tuple[float, float, float]) -> Voxel:

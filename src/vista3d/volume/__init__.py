@@ -1,7 +1,7 @@
 """Scans and their geometry: read, check, put on the model's grid and back, write."""
 
 from vista3d.volume.checks import check_ct, check_image
-from vista3d.volume.components import components
+from vista3d.volume.components import components, largest
 from vista3d.volume.geometry import Geometry
 from vista3d.volume.labels import read_truth
 from vista3d.volume.prepare import (
@@ -28,6 +28,7 @@ __all__ = [
     "check_image",
     "components",
     "labels_to_model",
+    "largest",
     "normalise",
     "prepare",
     "read",

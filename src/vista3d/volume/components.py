@@ -25,3 +25,12 @@ def components(mask: np.ndarray) -> np.ndarray:
         return np.asarray(cc3d.connected_components(mask, connectivity=26))
     padded = cc3d.connected_components(np.pad(mask, [(0, 1)] * 3), connectivity=26)
     return np.asarray(padded[:-1, :-1, :-1])
+
+
+def largest(mask: np.ndarray) -> np.ndarray:
+    """Bool [i, j, k]: the component with most voxels, the first of equal ones."""
+    parts = components(mask)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    best = int(sizes.argmax())
+    return np.asarray(parts == best) if best else np.zeros(mask.shape, bool)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vista3d.evaluation.simulated_clicks import SimulatedClick, Voxel
+from vista3d.volume import largest
 
 CUBE, PLATE = (3, 3, 3), (3, 3, 1)
 
@@ -25,7 +26,7 @@ def centre(truth: np.ndarray) -> Voxel:
     Args:
         truth: bool [i, j, k], not empty.
     """
-    part = _largest(_eroded(truth, CUBE))
+    part = largest(_eroded(truth, CUBE))
     voxels = np.argwhere(part if part.any() else truth)
     return _voxel(voxels[np.square(voxels - voxels.mean(0)).sum(1).argmin()])
 
@@ -34,8 +35,8 @@ def next_error(
     truth: np.ndarray, found: np.ndarray, rng: np.random.Generator, size: Voxel = CUBE
 ) -> SimulatedClick | None:
     """A random voxel of the larger of the eroded largest missing and wrong parts (facts 5.4)."""
-    missing = _largest(_eroded(truth & ~found, size))
-    extra = _largest(_eroded(found & ~truth, size))
+    missing = largest(_eroded(truth & ~found, size))
+    extra = largest(_eroded(found & ~truth, size))
     positive = int(missing.sum()) >= int(extra.sum())
     voxel = _random(missing if positive else extra, rng)
     return None if voxel is None else SimulatedClick(voxel, positive)
@@ -64,8 +65,8 @@ def trial(truth: np.ndarray, found: np.ndarray, first: bool, rng: np.random.Gene
         return Trial() if wrong is None else Trial(negative=(wrong,))
     if first:
         return Trial(positive=_some(_random(truth, rng)))
-    missing = _largest(_eroded(truth & ~found, CUBE))
-    extra = _largest(_eroded(found & ~truth, CUBE))
+    missing = largest(_eroded(truth & ~found, CUBE))
+    extra = largest(_eroded(found & ~truth, CUBE))
     if int(missing.sum()) <= int(extra.sum()):
         return Trial(_some(_random(truth, rng)), _some(_random(extra, rng)))
     return Trial(positive=_some(_random(missing, rng)))
@@ -76,12 +77,6 @@ def _eroded(mask: np.ndarray, size: Voxel) -> np.ndarray:
     from scipy import ndimage
 
     return np.asarray(ndimage.binary_erosion(mask, np.ones(size, bool), border_value=1))
-
-
-def _largest(mask: np.ndarray) -> np.ndarray:
-    import cc3d
-
-    return np.asarray(cc3d.largest_k(mask, 1, connectivity=26) > 0)
 
 
 def _random(mask: np.ndarray, rng: np.random.Generator) -> Voxel | None:
