@@ -77,7 +77,7 @@ def test_a_result_is_replaced_only_when_asked(tmp_path):
     outputs = plan(tmp_path, "a", ("nifti",), statistics=False, preview=False)
     refuse_overwriting([outputs], [], allowed=False)
     (tmp_path / "a_seg.nii.gz").write_bytes(b"corrected by hand")
-    with pytest.raises(UsageError, match="exists: add --overwrite to replace it"):
+    with pytest.raises(UsageError, match="exists: add --overwrite to replace it, or choose"):
         refuse_overwriting([outputs], [], allowed=False)
     refuse_overwriting([outputs], [], allowed=True)
 

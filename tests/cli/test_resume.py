@@ -79,6 +79,6 @@ def test_results_are_not_replaced_unasked(run, model, tmp_path):
     assert run(path, "-o", out).code == 0
     outcome = run(path, "-o", out)
     assert outcome.code == 2
-    assert "exists: add --overwrite to replace it" in outcome.text
+    assert "exists: add --overwrite to replace it, or --resume to keep" in outcome.text
     assert run(path, "-o", out, "--overwrite").code == 0
     assert model.calls == ["a", "a"]

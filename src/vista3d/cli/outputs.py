@@ -112,8 +112,14 @@ def plan(
     )
 
 
-def refuse_overwriting(plans: Iterable[Outputs], inputs: Iterable[Path], *, allowed: bool) -> None:
-    """Stop before any work when a result would replace a file.
+def refuse_overwriting(
+    plans: Iterable[Outputs],
+    inputs: Iterable[Path],
+    *,
+    allowed: bool,
+    otherwise: str = "choose another place",
+) -> None:
+    """Stop before any work when a result would replace a file; `otherwise`: the command's advice.
 
     Raises:
         UsageError: an output is one of the inputs, or exists and `allowed` is not set.
@@ -125,7 +131,7 @@ def refuse_overwriting(plans: Iterable[Outputs], inputs: Iterable[Path], *, allo
                 msg = f"'{path}' is an input: choose another place with -o"
                 raise UsageError(msg)
             if path.exists() and not allowed:
-                msg = f"'{path}' exists: add --overwrite to replace it, or choose another place"
+                msg = f"'{path}' exists: add --overwrite to replace it, or {otherwise}"
                 raise UsageError(msg)
 
 

@@ -136,7 +136,12 @@ def segment(
         for case in cases
     ]
     sources = [case.path for case in cases] + ([] if truth is None else [truth])
-    refuse_overwriting(plans, sources, allowed=overwrite or resume)
+    refuse_overwriting(
+        plans,
+        sources,
+        allowed=overwrite or resume,
+        otherwise="--resume to keep the cases that are finished",
+    )
     require_writable(out.parent if is_file_name(out) else out)
     if report is not None:
         require_writable(report.parent)
