@@ -102,6 +102,7 @@ def test_mirror():
 def test_search():
     assert {s.id for s in anatomy.search("kidney")} >= {2, 5, 14, 116, 117}
     assert anatomy.search("no such thing") == []
+    assert [s.id for s in anatomy.search("5")] == [5]
 
 
 def test_every_totalsegmentator_name_maps(corpus: Path):

@@ -35,6 +35,15 @@ def test_a_folder_of_images_is_a_case_per_image(tmp_path):
     assert names(tmp_path) == ["a", "b", "c"]
 
 
+def test_dicom_slices_beside_images_are_left_out_and_named(tmp_path, caplog):
+    touch(tmp_path / "a.nii.gz")
+    dicom(tmp_path / "series" / "1")
+    touch(tmp_path / "empty" / "notes.txt")
+    assert names(tmp_path) == names(tmp_path) == ["a"]
+    (told,) = caplog.messages
+    assert "series' holds DICOM slices" in told
+
+
 def test_results_in_a_folder_are_not_scans(tmp_path):
     for name in ("a.nii.gz", "a_seg.nii.gz", "a.seg.nrrd"):
         touch(tmp_path / name)

@@ -150,15 +150,19 @@ def test_enlarging_keeps_areas_and_places(seed):
         assert centre == pytest.approx(np.argwhere(mask).mean(0), abs=0.1)
 
 
-def test_the_window_follows_the_lungs():
+def test_the_window_is_wide_where_lung_is_drawn_not_where_air_is():
+    from vista3d.anatomy import described
     from vista3d.results.preview import SOFT_TISSUE, WIDE, _window
 
-    chest = np.full((50, 50), 40, np.float32)
-    chest[10:40, 10:40] = -850
-    letters = ("R", "L", "S", "I")
-    nothing = np.zeros((50, 50), np.uint8)
-    assert _window(Plane(chest, nothing, (1, 1), letters)) == WIDE
-    assert _window(Plane(np.full((50, 50), 40.0), nothing, (1, 1), letters)) == SOFT_TISSUE
+    lung = 28
+    image = np.full((50, 50), -850, np.float32)
+    labels = np.full((50, 50), LIVER, np.uint8)
+    plane = Plane(image, labels, (1, 1), ("R", "L", "S", "I"))
+    structures = described([LIVER, lung])
+    assert _window(plane, structures) == SOFT_TISSUE
+    labels[:20] = lung
+    assert _window(plane, structures) == WIDE
+    assert _window(plane, described([LIVER])) == SOFT_TISSUE
 
 
 def test_the_picture_is_written_as_png(tmp_path, labels, volume):

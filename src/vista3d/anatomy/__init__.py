@@ -7,6 +7,7 @@ from typing import Any
 
 from vista3d.anatomy.lookup import (
     by_id,
+    collections,
     dataset_ids,
     described,
     everything,
@@ -31,6 +32,7 @@ __all__ = [
     "Structure",
     "Vocabulary",
     "by_id",
+    "collections",
     "dataset_ids",
     "described",
     "everything",

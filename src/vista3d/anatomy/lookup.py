@@ -48,7 +48,7 @@ def groups() -> dict[str, tuple[int, ...]]:
 
 
 @functools.cache
-def _collections() -> dict[str, tuple[int, ...]]:
+def collections() -> Mapping[str, tuple[int, ...]]:
     """What one word stands for: superclasses first, then groups, singular and plural."""
     found: dict[str, tuple[int, ...]] = {}
     for group, ids in groups().items():
@@ -90,11 +90,11 @@ def find(query: str | int) -> tuple[Structure, ...]:
         structure = by_id(int(query))
         return tuple(by_id(i) for i in structure.parts) or (structure,)
     key = key_of(query)
-    if key in _collections():
-        return tuple(by_id(i) for i in _collections()[key])
+    if key in collections():
+        return tuple(by_id(i) for i in collections()[key])
     if key in _names():
         return (by_id(_names()[key]),)
-    known = [*_names(), *_collections()]
+    known = [*_names(), *collections()]
     near = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
     hint = f"did you mean {', '.join(near)}?" if near else "see `vista3d classes`"
     msg = f"unknown class {query!r}: {hint}"
@@ -143,12 +143,14 @@ def everything(modality: Modality = "ct") -> tuple[int, ...]:
 
 
 def search(text: str) -> list[Structure]:
-    """Structures whose name, alias, group or id contains `text`; for browsing, never raises."""
+    """Structures whose name, alias or group contains `text`, or whose id it is; never raises."""
     key = key_of(text)
+    if key.isdigit():
+        return [s for s in structures().values() if key == str(s.id)]
     return [
         s
         for s in structures().values()
-        if key == str(s.id) or any(key in key_of(t) for t in (s.name, s.group, *s.aliases))
+        if any(key in key_of(t) for t in (s.name, s.group, *s.aliases))
     ]
 
 

@@ -44,10 +44,12 @@ def card_of(model: str, results: Results | None = None) -> Card:
     Raises:
         WeightsError: no such model, or a damaged file.
     """
+    from vista3d.network.about import about
     from vista3d.network.published import PUBLISHED
-    from vista3d.network.weights import EMBEDDED
+    from vista3d.network.weights import EMBEDDED, resolve
 
-    meta, size = _metadata(model)
+    meta = about(model)
+    size = None if model in PUBLISHED else resolve(model).stat().st_size
     name = model if model in (*EMBEDDED, *PUBLISHED) else None
     if name is None:
         ours = {path: name for name, path in EMBEDDED.items()}
@@ -57,20 +59,6 @@ def card_of(model: str, results: Results | None = None) -> Card:
     words = words_of(name)
     version = _package_version() if name in EMBEDDED else words.version
     return Card(meta, _parameters(meta), words, results, size, version)
-
-
-def _metadata(model: str) -> tuple[CheckpointMeta, int | None]:
-    """What the model says of itself, and the size of its file."""
-    from vista3d.network.checkpoint import read_checkpoint
-    from vista3d.network.config import OFFICIAL
-    from vista3d.network.published import PUBLISHED, settings_of
-    from vista3d.network.weights import resolve
-
-    if model in PUBLISHED:
-        return settings_of(Path(PUBLISHED[model].file), OFFICIAL, model), None
-    path = resolve(model)
-    meta = CheckpointMeta.peek(path) or read_checkpoint(path)[1]
-    return meta, path.stat().st_size
 
 
 def _parameters(meta: CheckpointMeta) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import glob
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +12,8 @@ from pathlib import Path
 
 from vista3d.errors import InputError, UsageError
 from vista3d.volume.nifti import stem
+
+log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip")
 DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
@@ -29,8 +33,9 @@ def find_cases(inputs: Sequence[str]) -> list[Case]:
     """Resolve the inputs to cases, in the order given, without repeats.
 
     A file is one case, and so is a folder of DICOM slices. A folder of images is a case per image;
-    a folder without images is a case per subfolder with DICOM slices. Patterns that the shell did
-    not expand are expanded here.
+    a folder without images is a case per subfolder with DICOM slices. DICOM slices beside images
+    are left out with a warning: they may well be results. Patterns that the shell did not expand
+    are expanded here.
 
     Raises:
         InputError: something named does not exist, or holds no scan.
@@ -90,6 +95,7 @@ def _in_folder(folder: Path) -> list[Path]:
     images = [path for path in entries if is_image(path) and not path.name.startswith(".")]
     scans = [path for path in images if not path.name.lower().endswith(OWN_ENDINGS)]
     if scans:
+        _warn_of(_dicom_beside(entries))
         return scans
     if any(is_dicom(path) for path in entries):
         return [folder]
@@ -103,6 +109,19 @@ def _in_folder(folder: Path) -> list[Path]:
 
 def _holds_dicom(folder: Path) -> bool:
     return any(is_dicom(path) for path in folder.rglob("*"))
+
+
+def _dicom_beside(entries: Iterable[Path]) -> tuple[Path, ...]:
+    """Subfolders that begin with a DICOM slice; a first file says it, as trees may be large."""
+    folders = (path for path in entries if path.is_dir())
+    firsts = ((folder, min(folder.iterdir(), default=None)) for folder in folders)
+    return tuple(folder for folder, first in firsts if first is not None and is_dicom(first))
+
+
+@functools.cache  # once: the server lists its folder again and again
+def _warn_of(folders: tuple[Path, ...]) -> None:
+    for folder in folders:
+        log.warning("'%s' holds DICOM slices beside images: name it to have it read", folder)
 
 
 def _name(paths: Iterable[Path]) -> list[Case]:

@@ -19,7 +19,13 @@ def classes(
         str | None,
         typer.Argument(metavar="[QUERY]", help="Part of a name, an alias, a group, or an id."),
     ] = None,
-    group: Annotated[str | None, typer.Option("--group", help="Only this group.")] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", help="Only this group, or the parts of this structure.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Only what this model was trained on."),
+    ] = None,
     all_: Annotated[
         bool, typer.Option("--all", help="Also the ids of the CT+MR model (133 and above).")
     ] = False,
@@ -27,26 +33,62 @@ def classes(
 ) -> None:
     """List the structures: ids, names, groups, SNOMED CT codes.
 
-    Example: vista3d classes kidney
+    Example: vista3d classes kidney --model mini
     """
     from vista3d import anatomy
-    from vista3d.errors import UnknownClassError
 
     found = anatomy.search(query) if query else list(anatomy.STRUCTURES.values())
+    if model is not None:
+        found = _known_to(model, query)
     if group is not None:
-        known = sorted({s.group for s in anatomy.STRUCTURES.values()})
-        if group.lower() not in known:
-            msg = f"unknown group {group!r}: one of {', '.join(known)}"
-            raise UnknownClassError(msg)
-        found = [s for s in found if s.group == group.lower()]
-    if not all_ and not query:
+        members = _members(group)
+        found = [s for s in found if s.id in members]
+    if not all_ and not query and model is None:
         found = [s for s in found if s.source == "CT"]
-    if query and not found:
+    if query and not found and model is None:
         anatomy.find(query)  # raises with suggestions
     if as_json:
         typer.echo(json.dumps([asdict(s) for s in found], indent=1))
     else:
         _show(found)
+
+
+def _members(group: str) -> set[int]:
+    """Ids of a group of the table, or of what a collective word such as "bone" stands for.
+
+    Raises:
+        UnknownClassError: neither.
+    """
+    from vista3d import anatomy
+    from vista3d.errors import UnknownClassError
+
+    word = " ".join(group.lower().split())
+    of_table = {s.id for s in anatomy.STRUCTURES.values() if s.group == word}
+    members = of_table or set(anatomy.collections().get(word, ()))
+    if not members:
+        known = sorted({s.group for s in anatomy.STRUCTURES.values()})
+        msg = f"unknown group {group!r}: one of {', '.join(known)}, bone"
+        raise UnknownClassError(msg)
+    return members
+
+
+def _known_to(model: str, query: str | None) -> list[Structure]:
+    """What a model was trained on, its own classes among them; of these, what matches the query.
+
+    Raises:
+        WeightsError: no such model here, or a file that is none.
+    """
+    from vista3d import anatomy
+    from vista3d.network.about import about
+
+    meta = about(model)
+    vocabulary = anatomy.Vocabulary.of(meta.names)
+    known = [vocabulary.by_id(number) for number in meta.classes]
+    if query is None:
+        return known
+    matching = {s.id for s in anatomy.search(query)}
+    word = query.lower()
+    return [s for s in known if s.id in matching or (s.id in meta.names and word in s.name.lower())]
 
 
 def _show(found: list[Structure]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from vista3d.cli.outputs import Outputs
     from vista3d.inference import InteractiveSession
     from vista3d.volume import Volume
+
+log = logging.getLogger(__name__)
 
 Points = Annotated[
     list[str] | None,
@@ -153,6 +156,7 @@ def click(
     loaded = inference.load(model, device=device, precision=precision)
     opened = _open(loaded, volume, session, overlap)
     target = _object(opened, class_, new)
+    _warn_of_untrained(loaded, opened[target].class_id)
     if auto:
         opened.run_automatic([str(class_)])
     if initial is not None:
@@ -216,6 +220,15 @@ def _object(session: InteractiveSession, class_: str | None, new: str | None) ->
         if (wanted is not None and wanted == (thing.class_id,)) or thing.name == new:
             return thing.id
     return session.add_object(new, class_=class_)
+
+
+def _warn_of_untrained(model: inference.Model, class_id: int | None) -> None:
+    if class_id is not None and class_id not in model.meta.classes:
+        name = model.vocabulary.by_id(class_id).name
+        log.warning(
+            "model %s was not trained on %r: clicks are answered as for a new structure",
+            model.meta.name, name,
+        )  # fmt: skip
 
 
 def _initial(path: Path, volume: Volume, class_id: int | None) -> Any:

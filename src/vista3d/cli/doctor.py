@@ -23,6 +23,8 @@ def doctor(
 
     found = describe_machine()
     found["models"] = describe_models()
+    if timing:
+        typer.echo("timing a window of mini (--no-timing leaves it out) ...", err=True)
     found["forecast"] = _forecast(found["models"]) if timing else None
     found["advice"] = advise(found)
     if as_json:

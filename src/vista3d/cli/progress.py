@@ -126,7 +126,8 @@ class Bar:
         if self._task is not None:
             self._progress.remove_task(self._task)
             self._task = None
-        self._progress.console.print(outcome(result), highlight=False, markup=False)
+        if text := outcome(result, self._total):
+            self._progress.console.print(text, highlight=False, markup=False)
 
 
 class Lines:
@@ -158,7 +159,8 @@ class Lines:
     def end(self, result: CaseResult) -> None:
         """Write how it ended."""
         self._clock.end(result)
-        self._print(outcome(result))
+        if text := outcome(result, self._total):
+            self._print(text)
 
     def _print(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -177,8 +179,11 @@ class Silent:
         """Nothing."""
 
 
-def outcome(result: CaseResult) -> str:
-    """How a case ended, and what was odd about it, a line each."""
+def outcome(result: CaseResult, total: int) -> str:
+    """How a case of so many ended, and what was odd about it, a line each.
+
+    Nothing is said of the error of an only case: the whole command ends with it.
+    """
     name = result.case.name
     if result.state == "finished":
         found = sum(row.voxels > 0 for row in result.rows)
@@ -186,9 +191,10 @@ def outcome(result: CaseResult) -> str:
     elif result.state == "skipped":
         text = f"{name}: finished before, skipped"
     else:
-        text = f"{name}: {result.state}: {result.error}"
+        text = "" if total == 1 else f"{name}: {result.state}: {result.error}"
     warnings = result.report.get("warnings") or ()
-    return "\n".join([text, *(f"{name}: warning: {warning}" for warning in warnings)])
+    lines = [text, *(f"{name}: warning: {warning}" for warning in warnings)]
+    return "\n".join(line for line in lines if line)
 
 
 def duration(seconds: float) -> str:

@@ -117,7 +117,7 @@ class Model(Engine):
         pointer = PointEngine(self.meta, self.points, scan, cache_bytes=cache_bytes)
         return InteractiveSession(
             scan, pointer, self._automatic(scan), overlap=overlap,
-            last_supported=self.meta.config.last_supported, vocabulary=self.vocabulary,
+            supported=self.meta.clickable, vocabulary=self.vocabulary,
         )  # fmt: skip
 
     def open_session(
@@ -138,7 +138,7 @@ class Model(Engine):
         pointer = PointEngine(self.meta, self.points, scan, cache_bytes=cache_bytes)
         return InteractiveSession.load(
             path, scan, pointer, self._automatic(scan),
-            last_supported=self.meta.config.last_supported, vocabulary=self.vocabulary,
+            supported=self.meta.clickable, vocabulary=self.vocabulary,
         )  # fmt: skip
 
     def everything(self, modality: anatomy.Modality = "ct") -> tuple[int, ...]:

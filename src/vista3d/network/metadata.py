@@ -108,6 +108,11 @@ class CheckpointMeta:
         """Voxels that the encoder sees for it."""
         return self.point_context or self.click_window
 
+    @property
+    def clickable(self) -> frozenset[int]:
+        """Classes whose clicks carry the supported token; all else is novel to the point branch."""
+        return frozenset(i for i in self.classes if i <= self.config.last_supported)
+
     def to_json(self) -> str:
         """One line of JSON for a safetensors header."""
         return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)

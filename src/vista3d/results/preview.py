@@ -30,9 +30,8 @@ SOFT_TISSUE = (-160.0, 240.0)
 """The abdominal window, W 400 L 40, as (low, high) in HU."""
 WIDE = (-950.0, 550.0)
 """W 1500 L -200: lung vessels and airways stay visible beside the soft tissue."""
-LUNG_HU = (-950.0, -600.0)
 LUNG_SHARE = 0.15
-"""Above this part of lung in the coronal plane the wide window is used."""
+"""Above this part of lung among the structures of the coronal plane the wide window is used."""
 BACKGROUND = (12, 14, 18)
 MARGIN = 16
 
@@ -51,7 +50,7 @@ def preview(
         labels: global class ids (i, j, k) on the grid of `volume`.
         volume: the scan in HU.
         ids: classes to draw; others are left out.
-        window: (low, high) in HU; by default soft tissue, or wide where the planes hold lung.
+        window: (low, high) in HU; by default soft tissue, or wide where lung is drawn.
         profile: `profile_labels(labels)` where it is known already.
 
     Returns:
@@ -68,7 +67,7 @@ def preview(
     structures = described(ids)
     drawn = [number for number in structures if spread.count(number)]
     planes = cut_planes(labels, volume, _choose_slices(spread, drawn), drawn)
-    shown = window or _window(planes[1])
+    shown = window or _window(planes[1], structures)
     width_mm, depth_mm = planes[0].millimetres
     boxes, corner = arrange(width_mm, depth_mm, planes[1].millimetres[1])
     size = canvas_size([*boxes, corner])
@@ -108,11 +107,16 @@ def _choose_slices(spread: Profile, drawn: list[int]) -> tuple[int, int, int]:
     return chosen[0], chosen[1], chosen[2]
 
 
-def _window(coronal: Plane) -> tuple[float, float]:
-    """Soft tissue, or wide where lung fills a good part of the coronal plane."""
-    low, high = LUNG_HU
-    lung = ((coronal.image > low) & (coronal.image < high)).mean()
-    return WIDE if lung > LUNG_SHARE else SOFT_TISSUE
+def _window(coronal: Plane, structures: Mapping[int, Structure]) -> tuple[float, float]:
+    """Soft tissue, or wide where lung is a good part of what is drawn.
+
+    Who asks for a liver wants to see the liver, however much lung is above it; and air of the same
+    density lies in a table and in bowel.
+    """
+    lung = [number for number, structure in structures.items() if structure.group == "lung"]
+    drawn = np.count_nonzero(coronal.labels)
+    share = np.isin(coronal.labels, lung).sum() / max(1, drawn)
+    return WIDE if share > LUNG_SHARE else SOFT_TISSUE
 
 
 def _entries(

@@ -30,7 +30,11 @@ def _run(run: Run, lines: Sequence[Line]) -> str:
     rules = ", everything prompted" if settings.everything else ""
     rules += ", released rules" if settings.official else ""
     scans = len({row.scan for row in run.rows})
-    head = f"**{settings.protocol}{rules}** ({run.name}, {scans} scans, Dice with 95% intervals)\n"
+    counted = f"{scans} scan{'s' * (scans != 1)}"
+    # Of a single patient there is no interval.
+    sure = any(interval(line.dice) for line in lines)
+    dice = "Dice with 95% intervals" if sure else "Dice"
+    head = f"**{settings.protocol}{rules}** ({run.name}, {counted}, {dice})\n"
     if not lines:
         return "\n".join([head, "No scan could be evaluated."])
     budgets = sorted({line.clicks for line in lines})

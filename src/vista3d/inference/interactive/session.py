@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
@@ -41,8 +41,8 @@ Automatic = Callable[..., tuple[np.ndarray, tuple[int, ...]]]
 TABLE = anatomy.Vocabulary()
 """Of a model without classes of its own."""
 
-LAST_SUPPORTED = 132
-"""Ids above it are novel to the point branch of the released network (facts 1.4)."""
+SUPPORTED = range(1, 133)
+"""Ids that the released network's point branch knows; others are novel to it (facts 1.4)."""
 
 REACH_MM = 3.0
 """A positive click just beside the answer belongs to it: within two voxels of the released 1.5 mm
@@ -80,7 +80,7 @@ class InteractiveSession:
         pointer: answers clicks.
         automatic: segments classes; None where `run_automatic` is not needed.
         overlap: what happens where an edit meets another object, see `scene.Overlap`.
-        last_supported: highest class id the network's supported token was trained with.
+        supported: class ids that the network's supported token was trained with.
         vocabulary: names of the classes that an object may have.
 
     Raises:
@@ -94,11 +94,11 @@ class InteractiveSession:
         automatic: Automatic | None = None,
         *,
         overlap: Overlap = "overwrite",
-        last_supported: int = LAST_SUPPORTED,
+        supported: Container[int] = SUPPORTED,
         vocabulary: anatomy.Vocabulary = TABLE,
     ) -> None:
         self._volume, self._pointer, self._automatic = volume, pointer, automatic
-        self._last_supported, self._vocabulary = last_supported, vocabulary
+        self._supported, self._vocabulary = supported, vocabulary
         self._lock = threading.Lock()
         self._worker: int | None = None
         self._history = History(Scene())
@@ -447,7 +447,7 @@ class InteractiveSession:
             name = self._vocabulary.by_id(class_id).name
         name = f"object {scene.next_id}" if name is None else name
         if novel is None:
-            novel = class_id is None or class_id > self._last_supported
+            novel = class_id is None or class_id not in self._supported
         nothing = Mask.empty(self._shape)
         return SessionObject(
             scene.next_id, name, class_id, novel, nothing, nothing, nothing, nothing
