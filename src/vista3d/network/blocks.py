@@ -12,14 +12,37 @@ def conv3x3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv3d:
     return nn.Conv3d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False)
 
 
+def instance_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+    """Zero mean and unit variance of each channel of each volume (eps 1e-5), then affine.
+
+    PyTorch's instance norm copies a volume whose channels lie side by side (`layout`) to another
+    order and gives that to the next convolution, which copies it back. Of a single volume, batch
+    norm is the same, and keeps the order.
+    """
+    if len(x) == 1 and not x.is_contiguous():
+        return F.batch_norm(x, None, None, weight, bias, True)
+    return F.instance_norm(x, weight=weight, bias=bias)
+
+
+class InstanceNorm(nn.InstanceNorm3d):
+    """`instance_norm` with its parameters."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, affine=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[b, width, H, W, D] -> the same shape."""
+        return instance_norm(x, self.weight, self.bias)
+
+
 class ResidualBlock(nn.Module):
     """Pre-activation block: x + conv(relu(norm(conv(relu(norm(x)))))); instance norms, affine."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm1 = nn.InstanceNorm3d(width, affine=True)
+        self.norm1 = InstanceNorm(width)
         self.conv1 = conv3x3x3(width, width)
-        self.norm2 = nn.InstanceNorm3d(width, affine=True)
+        self.norm2 = InstanceNorm(width)
         self.conv2 = conv3x3x3(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,8 +71,8 @@ class _PlainLayer(nn.Module):
         self.conv2 = _Convolution(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.leaky_relu(F.instance_norm(self.conv1(x)), 0.01, inplace=True)
-        y = F.instance_norm(self.conv2(y))
+        y = F.leaky_relu(instance_norm(self.conv1(x)), 0.01, inplace=True)
+        y = instance_norm(self.conv2(y))
         return F.leaky_relu(y + x, 0.01, inplace=not torch.is_grad_enabled())
 
 

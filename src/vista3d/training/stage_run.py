@@ -22,6 +22,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from vista3d.network.layout import voxel_by_voxel
 from vista3d.network.vista3d import Vista3D
 from vista3d.training.data.prepared import Prepared
 from vista3d.training.examples import Example, Examples
@@ -67,7 +68,7 @@ class StageRun:
         self.recipe, self.number, self.folder = recipe, number, folder
         self.stage = recipe.stages[number]
         self.fabric, self.length, self.step = fabric, length, 0
-        self.model = Vista3D(recipe.network).to(fabric.device)
+        self.model = voxel_by_voxel(Vista3D(recipe.network).to(fabric.device))
         prepared_head(self.model)
         if initial is not None:
             self.model.load_state_dict(dict(initial))
@@ -241,7 +242,7 @@ class StageRun:
         """Dice of the weight average on held-out patches, and a picture; by the first process."""
         if not held_out or not self.fabric.is_global_zero:
             return {}
-        model = Vista3D(self.recipe.network).to(self.fabric.device).eval()
+        model = voxel_by_voxel(Vista3D(self.recipe.network).to(self.fabric.device)).eval()
         model.load_state_dict(self.average)
         picture = self.folder / f"validation_{self.step:06d}.png"
         found = validate(model, self.stage, held_out, picture)
