@@ -1,6 +1,16 @@
 import torch
 
-from vista3d.training.losses import competition, dice_ce, rows_of
+from vista3d.training import losses
+from vista3d.training.losses import class_losses, rows_of
+
+
+def dice_ce(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Of given logits [K, V]: features that are the logits, and classes that each take one."""
+    return class_losses(logits.t(), torch.eye(len(logits)), truth).prompts
+
+
+def competition(logits: torch.Tensor, truth: torch.Tensor, balance: float = 0.5) -> torch.Tensor:
+    return class_losses(logits.t(), torch.eye(len(logits)), truth, balance=balance).rivalry
 
 
 def test_rows_of():
@@ -65,3 +75,20 @@ def test_competition_weighs_a_small_class_up():
     )
     assert wrong_share > 3 * unweighted
     torch.testing.assert_close(competition(wrong_small, truth, balance=0.0), unweighted)
+
+
+def test_chunks_of_voxels_add_up(monkeypatch):
+    """Values and gradients, with rivals that take part in half of the voxels only."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(1000, 8, generator=generator, requires_grad=True)
+    table = torch.randn(5, 8, generator=generator, requires_grad=True)
+    truth = torch.randint(0, 4, (1000,), generator=generator)
+    decided = torch.arange(1000) % 2 == 0
+    found = []
+    for chunk in (10_000, 64):
+        monkeypatch.setattr(losses, "CHUNK", chunk)
+        cost = class_losses(features, table, truth, rivals=2, decided=decided)
+        loss = cost.prompts.square().sum() + cost.rivalry
+        found.append((loss, *torch.autograd.grad(loss, (features, table))))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
