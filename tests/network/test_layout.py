@@ -48,9 +48,26 @@ def test_volumes_stay_in_the_order_of_the_kernels():
 
 
 @pytest.mark.parametrize("batch", [1, 2])
-def test_the_norm_is_that_of_each_volume(batch):
-    x = torch.randn(batch, 4, 5, 6, 7) * 3 + 1
-    weight, bias = torch.randn(4), torch.randn(4)
-    wanted = torch.nn.functional.instance_norm(x, weight=weight, bias=bias)
-    ordered = x.contiguous(memory_format=torch.channels_last_3d)
-    torch.testing.assert_close(instance_norm(ordered, weight, bias), wanted, atol=1e-5, rtol=1e-5)
+@pytest.mark.parametrize("volume", [torch.contiguous_format, torch.channels_last_3d])
+@pytest.mark.parametrize("gradient", [torch.contiguous_format, torch.channels_last_3d])
+def test_the_norm_and_its_gradients_are_those_of_each_volume(batch, volume, gradient):
+    """Against the definition in double precision, whatever order volume and gradient come in."""
+    values = torch.randn(batch, 4, 5, 6, 7) * 3 + 1
+    weight, bias, upstream = torch.randn(4), torch.randn(4), torch.randn(batch, 4, 5, 6, 7)
+
+    x, w, b = (t.double().requires_grad_() for t in (values, weight, bias))
+    mean = x.mean((2, 3, 4), keepdim=True)
+    variance = x.var((2, 3, 4), unbiased=False, keepdim=True)
+    wanted = (x - mean) / (variance + 1e-5).sqrt() * w[:, None, None, None]
+    wanted = wanted + b[:, None, None, None]
+    wanted.backward(upstream.double())
+
+    y = values.contiguous(memory_format=volume).requires_grad_()
+    v, c = weight.clone().requires_grad_(), bias.clone().requires_grad_()
+    found = instance_norm(y, v, c)
+    found.backward(upstream.contiguous(memory_format=gradient))
+    torch.testing.assert_close(found.double(), wanted, atol=1e-4, rtol=1e-4)
+    for mine, theirs in ((y, x), (v, w), (c, b)):
+        assert mine.grad is not None
+        assert theirs.grad is not None
+        torch.testing.assert_close(mine.grad.double(), theirs.grad, atol=1e-3, rtol=1e-3)

@@ -18,17 +18,23 @@ def instance_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None =
     PyTorch's instance norm copies a volume whose channels lie side by side (`layout`) to another
     order and gives that to the next convolution, which copies it back. Of a single volume, batch
     norm is the same, and keeps the order.
+
+    A gradient in that order for a volume that is not computes nonsense without a word (torch 2.13,
+    CPU, batch of one: an error of twice the gradient): hence the hook.
     """
     if len(x) == 1 and not x.is_contiguous():
         return F.batch_norm(x, None, None, weight, bias, True)
-    return F.instance_norm(x, weight=weight, bias=bias)
+    y = F.instance_norm(x, weight=weight, bias=bias)
+    if y.requires_grad:
+        y.register_hook(Tensor.contiguous)
+    return y
 
 
 class InstanceNorm(nn.InstanceNorm3d):
-    """`instance_norm` with its parameters."""
+    """`instance_norm` with its parameters, if any."""
 
-    def __init__(self, width: int) -> None:
-        super().__init__(width, affine=True)
+    def __init__(self, width: int, affine: bool = True) -> None:
+        super().__init__(width, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, width, H, W, D] -> the same shape."""

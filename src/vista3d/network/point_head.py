@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vista3d.network.blocks import InstanceNorm
 from vista3d.network.config import NetworkConfig
 from vista3d.network.folded_product import folded_product
 from vista3d.network.two_way_transformer import TwoWayTransformer, fourier_position
@@ -77,10 +78,10 @@ class PointHead(nn.Module):
         width = config.features
         self.feat_downsample = nn.Sequential(
             nn.Conv3d(width, width, 3, stride=2, padding=1),
-            nn.InstanceNorm3d(width),
+            InstanceNorm(width, affine=False),
             nn.GELU(),
             nn.Conv3d(width, width, 3, padding=1),
-            nn.InstanceNorm3d(width),
+            InstanceNorm(width, affine=False),
         )
         self.mask_downsample = nn.Conv3d(2, 2, 3, stride=2, padding=1)  # unused, in every file
         self.transformer = TwoWayTransformer(config)
@@ -91,7 +92,7 @@ class PointHead(nn.Module):
         self.mask_tokens = nn.Embedding(1, width)
         self.output_upscaling = nn.Sequential(
             nn.ConvTranspose3d(width, width, 3, stride=2, padding=1, output_padding=1),
-            nn.InstanceNorm3d(width),
+            InstanceNorm(width, affine=False),
             nn.GELU(),
             nn.Conv3d(width, width, 3, padding=1),
         )
@@ -101,17 +102,11 @@ class PointHead(nn.Module):
         self.supported_embed = nn.Embedding(1, width)
 
     def image_tokens(self, feature: Tensor) -> ImageTokens:
-        """Point decoder output [1, F, H, W, D] -> what all clicks of the window share.
-
-        The gradient of the transposed tokens comes back transposed, and torch 2.13 on a CPU
-        computes a wrong instance norm gradient from that for a batch of one: hence the hook.
-        """
+        """Point decoder output [1, F, H, W, D] -> what all clicks of the window share."""
         if feature.shape[0] != 1:
             msg = f"the point head takes one window at a time, not {feature.shape[0]}"
             raise ValueError(msg)
         half = self.feat_downsample(feature)
-        if half.requires_grad:
-            half.register_hook(Tensor.contiguous)
         h, w, d = half.shape[2:]
         axes = [(torch.arange(n, device=half.device) + 0.5) / n for n in (h, w, d)]
         centres = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(1, -1, 3)
