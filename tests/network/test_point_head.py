@@ -38,12 +38,13 @@ def feature() -> Tensor:
 
 def test_the_folded_product_is_the_plain_one():
     torch.manual_seed(0)
-    vectors, x = torch.randn(3, 6), torch.randn(3, 6, 5, 4, 7)
+    vector, x = torch.randn(6), torch.randn(6, 5, 4, 7)
     weight, bias = torch.randn(6, 6, 3, 3, 3), torch.randn(6)
-    plain = torch.einsum("bf,bfxyz->bxyz", vectors, F.conv3d(x, weight, bias, padding=1))
-    torch.testing.assert_close(
-        folded_product(vectors, x, weight, bias)[:, 0], plain, atol=1e-4, rtol=1e-5
-    )
+    plain = torch.einsum("f,fxyz->xyz", vector, F.conv3d(x, weight, bias, padding=1))
+    voxels_first = x.permute(1, 2, 3, 0).contiguous().permute(3, 0, 1, 2)
+    for order in (x, voxels_first):
+        found = folded_product(vector, order, weight, bias)
+        torch.testing.assert_close(found, plain, atol=1e-4, rtol=1e-5)
 
 
 def test_the_transposed_convolution_is_the_plain_one():

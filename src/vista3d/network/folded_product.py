@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def folded_product(vectors: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """<h_b, conv3(x_b) + bias> at every voxel, where the vector is folded into the kernel first.
+def folded_product(vector: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """<h, conv3(x) + bias> at every voxel, where the vector is folded into the kernel first.
 
     Only the product is wanted, and it is linear: a 3x3x3 convolution F -> F becomes one F -> 1 per
     object, 48 times less work for the published network (260 -> 5.4 GFLOP at 128^3, facts 9.10;
@@ -20,32 +20,32 @@ def folded_product(vectors: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> 
     order by rounding: 2e-5 at logits of scale 30.
 
     Args:
-        vectors: h [B, F].
-        x: [B, F, H, W, D].
+        vector: h [F].
+        x: [F, H, W, D], in any order in memory: `mm` reads voxels-first tensors as they are, where
+            `bmm` copies them (0.33 instead of 0.03 s at 128^3, bf16, 2 cores).
         weight: [F, F, 3, 3, 3] of the convolution (stride 1, zero padding 1).
         bias: [F].
 
     Returns:
-        [B, 1, H, W, D].
+        [H, W, D].
     """
-    taps = torch.einsum("bf,fct->btc", vectors, weight.flatten(2))
-    h, w, d = x.shape[2:]
-    volume = torch.bmm(taps, x.flatten(2)).reshape(-1, 27, h, w, d)
+    taps = torch.einsum("f,fct->tc", vector, weight.flatten(2))
+    volume = torch.mm(taps, x.flatten(1)).reshape(27, *x.shape[1:])
     if volume.requires_grad:
         total: Tensor = _SumOfShifts.apply(volume)  # type: ignore[no-untyped-call]
     else:
         total = _sum_of_shifts(volume)
-    return (total + (vectors @ bias)[:, None, None, None])[:, None]
+    return total + vector @ bias
 
 
 _SHIFTS = tuple(itertools.product(range(3), repeat=3))
 
 
 def _sum_of_shifts(volume: Tensor) -> Tensor:
-    """[B, 27, H, W, D], one channel per tap of a 3x3x3 kernel -> [B, H, W, D]."""
-    h, w, d = volume.shape[2:]
+    """[27, H, W, D], one channel per tap of a 3x3x3 kernel -> [H, W, D]."""
+    h, w, d = volume.shape[1:]
     volume = F.pad(volume, (1, 1, 1, 1, 1, 1))
-    parts = (volume[:, t, i : i + h, j : j + w, k : k + d] for t, (i, j, k) in enumerate(_SHIFTS))
+    parts = (volume[t, i : i + h, j : j + w, k : k + d] for t, (i, j, k) in enumerate(_SHIFTS))
     return sum(parts, torch.zeros((), dtype=volume.dtype, device=volume.device))
 
 
@@ -63,9 +63,9 @@ class _SumOfShifts(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         (grad,) = grads
-        h, w, d = grad.shape[1:]
+        h, w, d = grad.shape
         grad = F.pad(grad, (1, 1, 1, 1, 1, 1))
         parts = [
-            grad[:, 2 - i : 2 - i + h, 2 - j : 2 - j + w, 2 - k : 2 - k + d] for i, j, k in _SHIFTS
+            grad[2 - i : 2 - i + h, 2 - j : 2 - j + w, 2 - k : 2 - k + d] for i, j, k in _SHIFTS
         ]
-        return torch.stack(parts, 1)
+        return torch.stack(parts)

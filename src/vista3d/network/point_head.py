@@ -169,10 +169,10 @@ class PointHead(nn.Module):
         last = self.output_upscaling[-1]
         weight, bias = last.get_parameter("weight"), last.get_parameter("bias")
         masks = [
-            folded_product(hyper[b : b + 1], self._upscaled(view, image.size), weight, bias)
-            for b, view in enumerate(k)
+            folded_product(vector, self._upscaled(view, image.size)[0], weight, bias)
+            for vector, view in zip(hyper, k, strict=True)
         ]
-        return torch.cat(masks)
+        return torch.stack(masks)[:, None]
 
     def _upscaled(self, view: Tensor, size: tuple[int, int, int]) -> Tensor:
         """An object's view of the image [M, F] -> [1, F, H, W, D], voxels first in memory.
