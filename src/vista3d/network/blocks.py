@@ -26,7 +26,7 @@ def instance_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None =
         return F.batch_norm(x, None, None, weight, bias, True)
     y = F.instance_norm(x, weight=weight, bias=bias)
     if y.requires_grad:
-        y.register_hook(Tensor.contiguous)
+        y.register_hook(Tensor.contiguous)  # type: ignore[no-untyped-call]
     return y
 
 

@@ -169,26 +169,26 @@ class PointHead(nn.Module):
         last = self.output_upscaling[-1]
         weight, bias = last.get_parameter("weight"), last.get_parameter("bias")
         masks = [
-            folded_product(vector, self._upscaled(view, image.size)[0], weight, bias)
+            folded_product(vector, self._upscaled(view, image.size), weight, bias)
             for vector, view in zip(hyper, k, strict=True)
         ]
         return torch.stack(masks)[:, None]
 
     def _upscaled(self, view: Tensor, size: tuple[int, int, int]) -> Tensor:
-        """An object's view of the image [M, F] -> [1, F, H, W, D], voxels first in memory.
+        """An object's view of the image [M, F] -> [F, H, W, D], voxels first in memory.
 
         Training takes the plain modules: their gradients are twice as fast.
         """
         if torch.is_grad_enabled():
             plain: Tensor = self.output_upscaling[:-1](view.t().reshape(1, -1, *size))
-            return plain
+            return plain.squeeze(0)  # plain[0] would give a gradient in another order
         first = self.output_upscaling[0]
         weight, bias = first.get_parameter("weight"), first.get_parameter("bias")
         full = transposed_convolution(view, size, weight, bias)
         # Of one object, the statistics of a batch of voxels are those of the instance.
         full = F.gelu(F.batch_norm(full, None, None, training=True))
         h, w, d = (2 * n for n in size)
-        return full.t().reshape(1, -1, h, w, d)
+        return full.t().reshape(-1, h, w, d)
 
     def forward(
         self, feature: Tensor, points: Tensor, labels: Tensor, prompt_class: Tensor | None = None

@@ -17,7 +17,7 @@ def prompt_losses(
     with mixed(ids.device):
         features = model.auto_features(patch.window(ids.device))
     return class_losses(
-        features[0].flatten(1).t(),
+        features.squeeze(0).flatten(1).t(),  # features[0] would give a gradient in another order
         model.class_table(ids).float(),
         rows_of(patch.labels.to(ids.device).flatten(), ids),
         balance=balance,

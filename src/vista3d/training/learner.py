@@ -107,25 +107,28 @@ def _learn_clicks(
         return {}
     feature = point_feature(model, example.patch)
     # The gradients of all windows add up here, then go through decoder and encoder once.
-    leaf = feature.detach().requires_grad_(feature.requires_grad)
+    gradient = torch.zeros_like(feature)
     losses, first, last = [], [], []
     for view in example.views:
         batch = ClickBatch.of(view.targets, feature.device)
+        window = feature.detach()[(..., *view.box)].requires_grad_(feature.requires_grad)
         rounds = int(rng.integers(1, stage.rounds + 1)) if stage.views > 1 else stage.rounds
         done = click_rounds(
             model,
-            leaf[(..., *view.box)],
+            window,
             batch,
             rounds,
             rng,
             balance=stage.balance,
             scale=scale / len(example.views),
         )
+        if window.grad is not None:
+            gradient[(..., *view.box)] += window.grad
         losses.append(np.mean(done.losses))
         first.append(done.dice[0])
         last.append(done.dice[-1])
-    if leaf.grad is not None:
-        feature.backward(leaf.grad)  # type: ignore[no-untyped-call]
+    if feature.requires_grad:
+        feature.backward(gradient)  # type: ignore[no-untyped-call]
     return {
         "loss": float(np.mean(losses)),
         "dice_first": float(np.mean(first)),

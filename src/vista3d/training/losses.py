@@ -71,7 +71,7 @@ def class_losses(
     size = torch.bincount(truth, minlength=len(table) + 1).to(table.dtype)
     weight = size.clamp_min(1).pow(-balance)
     silent = torch.zeros_like(truth, dtype=torch.bool) if decided is None else ~decided
-    parts = zip(*(x.split(CHUNK) for x in (features, truth, silent)), strict=True)
+    parts = zip(*(torch.split(x, CHUNK) for x in (features, truth, silent)), strict=True)
     sums = [
         checkpoint(_sums, *part, table, weight, rivals, use_reentrant=False,
                    preserve_rng_state=False)
@@ -89,7 +89,7 @@ def _sums(
     """[3 K + 1]: per prompt overlap, squared probabilities and cross-entropy; the rivalry."""
     logits = table @ features.float().t()
     if rivals:
-        calm, other = logits.split([len(table) - rivals, rivals])
+        calm, other = torch.split(logits, [len(table) - rivals, rivals])
         logits = torch.cat([calm, other.masked_fill(silent, NEVER)])
     voxels = torch.nonzero(truth)[:, 0]
     row = truth[voxels] - 1
