@@ -47,7 +47,9 @@ def test_the_folded_product_is_the_plain_one():
         torch.testing.assert_close(found, plain, atol=1e-4, rtol=1e-5)
 
 
-def test_the_transposed_convolution_is_the_plain_one():
+@pytest.mark.parametrize("slab", [1, 16, 1000])
+def test_the_transposed_convolution_is_the_plain_one(monkeypatch, slab):
+    monkeypatch.setattr("vista3d.network.upscaling.SLAB", slab)
     torch.manual_seed(0)
     plain = nn.ConvTranspose3d(5, 6, 3, stride=2, padding=1, output_padding=1)
     x = torch.randn(1, 5, 3, 4, 2)
