@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from vista3d.inference.runtimes.base import DTYPES, Precision
 from vista3d.inference.windows import Slices
+from vista3d.network.layout import voxel_by_voxel
 from vista3d.network.point_head import ImageTokens
 from vista3d.network.vista3d import Vista3D
 
@@ -59,9 +60,10 @@ class PointRuntime:
         self._dtype = DTYPES[precision]
         self._cast = device == "cpu" and precision != "fp32"
         if self._cast:
-            self._network = _point_path(network, features is None).to(self._dtype)
+            own = _point_path(network, features is None).to(self._dtype)
         else:
-            self._network = network.to(device)
+            own = network.to(device)
+        self._network = voxel_by_voxel(own)
         self._positions: dict[tuple[int, int, int], Tensor] = {}
 
     def tokens(self, context: np.ndarray, inner: Slices) -> ImageTokens:

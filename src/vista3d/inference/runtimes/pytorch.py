@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vista3d.inference.runtimes.base import DTYPES, Precision
+from vista3d.network.layout import voxel_by_voxel
 from vista3d.network.vista3d import Vista3D
 
 
@@ -19,7 +20,9 @@ class TorchRuntime:
     In fp32, and on accelerators, the network is shared, not copied, and autocast chooses the
     precision of each operation as the official code does. On a CPU half precision casts a copy of
     the weights once: the same agreement with fp32 (relative error 0.023 beside 0.022 on random
-    weights) and speed as autocast, with half the memory for activations.
+    weights) and speed as autocast, with half the memory for activations. There, kernels are ordered
+    voxel by voxel: 1.4 (fp32) to 2.2 times (bf16) as fast for the released sizes, 1.4 and 1.8 for
+    `mini` (2 cores with AMX).
     """
 
     name = "torch"
@@ -28,7 +31,8 @@ class TorchRuntime:
         self.device, self.precision = device, precision
         self._dtype = DTYPES[precision]
         self._cast = device == "cpu" and precision != "fp32"
-        self._network = _auto_path(network).to(self._dtype) if self._cast else network.to(device)
+        own = _auto_path(network).to(self._dtype) if self._cast else network.to(device)
+        self._network = voxel_by_voxel(own)
 
     def tensor(self, window: np.ndarray) -> Tensor:
         """[H, W, D] float32 in [0, 1] -> G [F, H, W, D] on the device, in its precision."""
