@@ -14,7 +14,9 @@ def listed(capsys):
     """Ids that the command lists."""
 
     def call(*arguments: str) -> list[int]:
-        main(["classes", "--json", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            main(["classes", "--json", *arguments])
+        assert not stop.value.code
         return [entry["id"] for entry in json.loads(capsys.readouterr().out)]
 
     return call

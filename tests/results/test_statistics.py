@@ -63,10 +63,11 @@ def test_borders_have_anatomical_names(code):
     axes = {"R": 0, "L": 0, "A": 1, "P": 1, "S": 2, "I": 2}
     affine = np.zeros((4, 4))
     for axis, letter in enumerate(code):
-        affine[axes[letter], axis] = 1 if letter in "RAS" else -1
+        affine[axes[letter], axis] = 2 if letter in "RAS" else -2
     affine[3, 3] = 1
     labels = np.zeros((5, 5, 5), np.uint8)
-    labels[2, 2, 4] = LIVER
+    labels[1:4, 1:4, 4] = LIVER  # 36 mm2
+    labels[0, 0, 0] = LIVER  # a stray voxel of 4 mm2 at three faces
     volume = Volume(np.zeros((5, 5, 5), np.float32), affine)
     borders = statistics(labels, volume, [LIVER])[0].borders
     assert [name[0].upper() for name in borders] == [code[2]]

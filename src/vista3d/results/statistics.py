@@ -1,7 +1,7 @@
 """What a radiologist asks of a segmentation: how large, how dense, where, and is all of it there.
 
-A structure that touches the border of the scan is measured like any other and marked `truncated`,
-with the faces it touches: its volume is then a lower bound. (TotalSegmentator writes 0 for such a
+A structure that the border of the scan cuts is measured like any other and marked `truncated`, with
+the faces that cut it: its volume is then a lower bound. (TotalSegmentator writes 0 for such a
 structure, which cannot be told from an absent one.)
 """
 
@@ -37,8 +37,10 @@ UNITS = {
     "centroid_voxel": "voxel index (i, j, k) of the scan, from 0",
     "box_first": "first voxel index (i, j, k), inclusive",
     "box_last": "last voxel index (i, j, k), inclusive",
-    "truncated": "touches the border of the scan: volume is a lower bound",
+    "truncated": "cut by the border of the scan: volume is a lower bound",
 }
+CUT_MM2 = 25.0
+"""Smallest area in an outermost slice that counts as a cut: stray voxels at the edge are none."""
 _FACES = {
     "R": "right", "L": "left", "A": "anterior", "P": "posterior", "S": "superior", "I": "inferior",
 }  # fmt: skip
@@ -57,8 +59,8 @@ class StructureStatistics:
         centroid_voxel: mean voxel index (i, j, k); None when not found.
         centroid_mm: the same point in RAS+ world millimetres.
         box_first, box_last: bounding box in voxel indices, both inclusive.
-        truncated: a voxel lies in the outermost slice of any axis of the scan.
-        borders: the faces of the scan it touches, such as ("inferior", "left").
+        truncated: at least `CUT_MM2` of it lie in an outermost slice of the scan.
+        borders: the faces of the scan that cut it so, such as ("inferior", "left").
     """
 
     id: int
@@ -135,7 +137,7 @@ def _measure(structure: Structure, spread: Profile, geometry: Geometry) -> Struc
         box = spread.box(number)
         first = (box[0][0], box[1][0], box[2][0])
         last = (box[0][1], box[1][1], box[2][1])
-        borders = _borders(box, spread.shape, geometry.orientation)
+        borders = _borders(number, spread, geometry)
     return StructureStatistics(
         id=number,
         name=structure.name,
@@ -168,16 +170,16 @@ def _centroid(number: int, voxels: int, spread: Profile) -> Triple:
     )
 
 
-def _borders(
-    box: tuple[tuple[int, int], ...], shape: tuple[int, int, int], orientation: str
-) -> tuple[str, ...]:
-    """Anatomical names of the faces of the scan that the box reaches."""
+def _borders(number: int, spread: Profile, geometry: Geometry) -> tuple[str, ...]:
+    """Anatomical names of the faces of the scan that cut a structure."""
     faces = []
-    for (first, last), size, towards in zip(box, shape, orientation, strict=True):
-        if first == 0:
-            faces.append(_FACES[_OPPOSITE[towards]])
-        if last == size - 1:
-            faces.append(_FACES[towards])
+    for axis, towards in enumerate(geometry.orientation):
+        one, other = np.delete(geometry.affine[:3, :3], axis, axis=1).T
+        area = float(np.linalg.norm(np.cross(one, other)))
+        counts = spread.along[axis][number]
+        for index, face in ((0, _OPPOSITE[towards]), (-1, towards)):
+            if counts[index] * area >= CUT_MM2:
+                faces.append(_FACES[face])
     return tuple(faces)
 
 
