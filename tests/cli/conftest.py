@@ -62,9 +62,11 @@ def run(model, capsys):
 def click(model, capsys):
     """Run `vista3d click` in this process, with a stand-in that paints balls at clicks."""
     from tests.inference.interactive.fake import Balls
+    from vista3d.anatomy import Vocabulary
     from vista3d.inference import InteractiveSession
 
-    model.meta = SimpleNamespace(name="fake")
+    model.meta = SimpleNamespace(name="fake", classes=(LIVER, RIGHT_KIDNEY))
+    model.vocabulary = Vocabulary()
 
     def automatic(volume):
         def segment(classes, progress=None, cancel=None):

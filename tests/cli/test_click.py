@@ -46,6 +46,12 @@ def test_a_known_class_has_its_own_id(click, ct, tmp_path):
     assert set(np.unique(read(tmp_path / "a.nii.gz"))) == {0, LIVER}
 
 
+def test_a_class_that_the_model_does_not_know_is_a_new_structure_to_it(click, ct, tmp_path, caplog):
+    outcome = click(ct, "-o", tmp_path / "a.nii.gz", "--point", INSIDE, "--class", "spleen")
+    assert outcome.code == 0
+    assert "model fake was not trained on 'spleen'" in caplog.text
+
+
 def test_millimetres_name_the_same_voxel(click, ct, tmp_path):
     x, y, z = nib.affines.apply_affine(nib.load(ct).affine, (8, 10, 5))
     click(ct, "-o", tmp_path / "a.nii.gz", "--point", INSIDE)

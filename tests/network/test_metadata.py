@@ -36,6 +36,11 @@ def test_modalities_travel_in_the_file():
     assert CheckpointMeta.from_json(json.dumps(old), "a").modalities == ()
 
 
+def test_clicks_know_the_trained_classes_up_to_the_last_supported():
+    meta = replace(META, classes=(1, 3, 134), config=replace(META.config, last_supported=132))
+    assert meta.clickable == {1, 3}
+
+
 def test_a_name_needs_a_class():
     with pytest.raises(ValueError, match="names"):
         replace(META, names={346: "my tumour"})
