@@ -11,6 +11,7 @@ import torch
 
 from vista3d.anatomy import Vocabulary
 from vista3d.inference import Segmentation
+from vista3d.inference.labelling import ClassTable
 
 LIVER, SPLEEN, PANCREAS = 1, 3, 4
 BRIGHT = 0.6
@@ -66,10 +67,11 @@ class StandIn:
     def _features(self, image: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(image - np.float32(self._threshold))[None]
 
-    def class_table(self, classes: tuple[int, ...], device: str) -> torch.Tensor:
+    def class_table(self, classes: tuple[int, ...], device: str) -> ClassTable:
         """One channel: the first known class is what is bright, the others the rest."""
         first = self.meta.classes[0]
-        return torch.tensor([[1.0] if number == first else [-1.0] for number in classes])
+        rows = [[1.0] if number == first else [-1.0] for number in classes]
+        return ClassTable.plain(torch.tensor(rows))
 
     def segment(self, volume, classes, *, preset=None, output="labels"):
         """Bright voxels are the first class asked for."""

@@ -32,7 +32,7 @@ def _agreement(model: Model, hu: np.ndarray, name: str) -> float:
     schedule = make_schedule(plan, plan_tiles(hu.shape, np.eye(4), hu.shape))
     sizes = list(hu.shape)
     sizes[plan.axis] = schedule.planes
-    ours = LabelMap(model.network.class_table(ids), CLASSES, hu.shape)
+    ours = LabelMap(model.class_table(CLASSES, "cpu"), CLASSES, hu.shape)
     store = torch.zeros(model.network.config.features, *sizes)
     run_schedule(model, hu, plan, schedule, chosen, store, [ours], Watch())
     image = torch.from_numpy(normalise(hu))[None, None]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.volume.conftest import rotation
 from vista3d.inference import labelling
-from vista3d.inference.labelling import LabelMap, PerClass, label_volume
+from vista3d.inference.labelling import ClassTable, LabelMap, PerClass, label_volume
 from vista3d.inference.tiles import GeneralTile, SeparableTile, plan_tiles
 
 IDS = (3, 7, 57, 204)
@@ -159,7 +159,7 @@ def test_classes_that_cannot_win_are_not_interpolated():
     (tile,) = plan_tiles((4, 4, 4), np.eye(4), (4, 4, 4))
     features = np.linspace(0.9, 1.1, 64, dtype=np.float32).reshape(1, 4, 4, 4)
     table = torch.tensor([[1.0], [5.0], [-3.0], [4.9]])
-    sink = LabelMap(table, (1, 5, 6, 7), (4, 4, 4))
+    sink = LabelMap(ClassTable.plain(table), (1, 5, 6, 7), (4, 4, 4))
     sink.take(Spy(tile.order, tile.pieces), torch.from_numpy(features))
     assert (sink.labels == 5).all()
     assert seen == [2]  # 5.0 and 4.9 overlap in range
@@ -169,9 +169,10 @@ def test_masks_overlap_and_probabilities_are_sigmoids():
     features, ids = _smooth(4, (9, 9, 9)), (1, 5, 130)
     table, matrix, shape = torch.from_numpy(_table(3, 4)), np.diag([0.5, 0.5, 0.5, 1]), (20,) * 3
     matrix[:3, 3] = -1.5  # the first voxels of the scan lie outside the model grid
-    masks = PerClass(table, ids, shape, "masks")
-    chances = PerClass(table, ids, shape, "probabilities")
-    labels = LabelMap(table, ids, shape)
+    plain = ClassTable.plain(table)
+    masks = PerClass(plain, ids, shape, "masks")
+    chances = PerClass(plain, ids, shape, "probabilities")
+    labels = LabelMap(plain, ids, shape)
     for tile in plan_tiles((9, 9, 9), matrix, shape):
         box = torch.from_numpy(features[(slice(None), *tile.source)])
         for sink in (masks, chances, labels):
@@ -223,7 +224,7 @@ def test_nearest_is_the_argmax_of_the_model_grid_copied(shear):
     sizes, shape, matrix = (14, 12, 13), (29, 33, 27), np.diag([0.43, -0.37, 0.47, 1.0])
     matrix[:3, 3], matrix[0, 2] = (0.2, 11.3, 0.1), shear
     features, table = _smooth(4, sizes), _table(4, 4)
-    sink = LabelMap(torch.from_numpy(table), IDS, shape)
+    sink = LabelMap(ClassTable.plain(torch.from_numpy(table)), IDS, shape)
     for tile in plan_tiles(sizes, matrix, shape, "nearest"):
         box = torch.from_numpy(np.ascontiguousarray(features[(slice(None), *tile.source)]))
         sink.take(tile, box)
@@ -240,7 +241,8 @@ def test_nearest_is_the_argmax_of_the_model_grid_copied(shear):
 def _labels(table: torch.Tensor, features: np.ndarray, *, exclusive: bool) -> np.ndarray:
     """Labels on the model grid itself, ids 1..K."""
     shape = features.shape[1:]
-    sink = LabelMap(table, tuple(range(1, len(table) + 1)), shape, exclusive=exclusive)
+    ids = tuple(range(1, len(table) + 1))
+    sink = LabelMap(ClassTable.plain(table), ids, shape, exclusive=exclusive)
     for tile in plan_tiles(shape, np.eye(4), shape):
         sink.take(tile, torch.from_numpy(features[(slice(None), *tile.source)]))
     return sink.labels
@@ -275,3 +277,16 @@ def test_exclusive_classes_equal_brute_force():
     assert 0.05 < (found == 0).mean() < 0.95
     alone = _labels(table[:1], features, exclusive=True)
     assert np.array_equal(alone, _labels(table[:1], features, exclusive=False))
+
+
+def test_a_margin_is_taken_off_the_logit():
+    """One of two classes must win by its margin, against the other and against background."""
+    (tile,) = plan_tiles((4, 4, 4), np.eye(4), (4, 4, 4))
+    features = torch.ones(1, 4, 4, 4)
+    vectors = torch.tensor([[1.0], [0.8]])
+    found = []
+    for margins in ([0.0, 0.0], [0.3, 0.0], [1.2, 0.9]):
+        sink = LabelMap(ClassTable(vectors, torch.tensor(margins)), (1, 5), (4, 4, 4))
+        sink.take(tile, features)
+        found.append(int(sink.labels[1, 2, 3]))
+    assert found == [1, 5, 0]

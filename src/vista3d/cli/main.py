@@ -46,6 +46,7 @@ GROUPS = {
     },
     "learning": {
         "evaluate": "Measure a model by the protocols of the paper, and compare runs.",
+        "calibrate": "Choose what each class must win by, on training scans.",
         "finetune": "Adapt a model to new structures from a few annotated scans.",
         "data": "Check, tabulate or pseudo-label data sets.",
         "train": "Train a model on partially labelled data sets.",

@@ -29,7 +29,7 @@ from vista3d.inference.budget import (
     scratch_folder,
     window_bytes,
 )
-from vista3d.inference.labelling import LabelMap, Output, PerClass, Sink
+from vista3d.inference.labelling import ClassTable, LabelMap, Output, PerClass, Sink
 from vista3d.inference.presets import Preset
 from vista3d.inference.runtimes import Runtime
 from vista3d.inference.schedule import Schedule, make_schedule
@@ -77,12 +77,13 @@ class Engine:
     meta: CheckpointMeta
     runtime: Runtime
 
-    def class_table(self, classes: tuple[int, ...], device: str) -> Tensor:
-        """The class vectors [K, F] float32: the class head's MLP is run once, not per window."""
+    def class_table(self, classes: tuple[int, ...], device: str) -> ClassTable:
+        """What makes the classes' logits: the class head's MLP is run once, not per window."""
         home = self.network.class_head.class_embeddings.weight.device
         with torch.inference_mode():
-            table = self.network.class_table(torch.tensor(classes, device=home))
-        return table.float().to(device)
+            vectors = self.network.class_table(torch.tensor(classes, device=home))
+        margins = torch.tensor([self.meta.margins.get(i, 0.0) for i in classes], device=device)
+        return ClassTable(vectors.float().to(device), margins)
 
 
 def segment_volume(
@@ -122,7 +123,9 @@ def segment_volume(
         label_map = LabelMap(table, names, shape, exclusive=meta.exclusive)
         sinks: list[Sink] = [label_map]
         per_class = (
-            None if output == "labels" else PerClass(table[: len(classes)], classes, shape, output)
+            None
+            if output == "labels"
+            else PerClass(table.rows(slice(len(classes))), classes, shape, output)
         )
         sinks += [] if per_class is None else [per_class]
         run_schedule(engine, hu, plan, schedule, preset, store, sinks, watch)

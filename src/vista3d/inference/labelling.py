@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -40,6 +40,32 @@ _UNSEEN = -30.0
 """Logit of voxels in windows without body (features of 0): a probability of 1e-13, not of 0.5."""
 
 
+class ClassTable(NamedTuple):
+    """What makes logits of features: <vectors[k], feature> - margins[k].
+
+    Attributes:
+        vectors: [K, F] float32.
+        margins: [K] float32, see `CheckpointMeta`.
+    """
+
+    vectors: Tensor
+    margins: Tensor
+
+    @classmethod
+    def plain(cls, vectors: Tensor) -> ClassTable:
+        """Without margins."""
+        return cls(vectors, vectors.new_zeros(len(vectors)))
+
+    def rows(self, rows: slice) -> ClassTable:
+        """Some of the classes."""
+        return ClassTable(self.vectors[rows], self.margins[rows])
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Features [F, a, b, c] float32 -> [K, a, b, c]."""
+        flat = torch.addmm(-self.margins[:, None], self.vectors, features.flatten(1))
+        return flat.reshape(-1, *features.shape[1:])
+
+
 class Sink(Protocol):
     """Something that is made tile by tile from the features."""
 
@@ -54,14 +80,14 @@ class LabelMap:
     is not above 1, the weight that training gives background among them (`losses.competition`).
 
     Args:
-        table: [K, F] float32 class vectors, on the device of the features.
+        table: on the device of the features.
         ids: K global ids; 0 for a class that only competes.
         shape: of the scan.
         exclusive: see `CheckpointMeta`.
     """
 
     def __init__(
-        self, table: Tensor, ids: tuple[int, ...], shape: Triple, *, exclusive: bool = False
+        self, table: ClassTable, ids: tuple[int, ...], shape: Triple, *, exclusive: bool = False
     ) -> None:
         self._table = table
         self._exclusive = exclusive
@@ -117,7 +143,9 @@ class PerClass:
     Memory grows with the number of classes: it is the result itself.
     """
 
-    def __init__(self, table: Tensor, ids: tuple[int, ...], shape: Triple, output: Output) -> None:
+    def __init__(
+        self, table: ClassTable, ids: tuple[int, ...], shape: Triple, output: Output
+    ) -> None:
         self._table, self._ids = table, ids
         self._masks = output == "masks"
         kind = np.dtype(np.bool_ if self._masks else np.float16)
@@ -141,7 +169,7 @@ class PerClass:
                     self.volumes[self._ids[rows.start + row]][tile.target] = volume
 
 
-def _together(table: Tensor, features: Tensor) -> Tensor:
+def _together(table: ClassTable, features: Tensor) -> Tensor:
     """[a, b, c]: log of the sum of exp(logit) over all classes."""
     total = torch.full(features.shape[1:], -torch.inf, device=features.device)
     for _, logits in _chunks(table, features):
@@ -153,12 +181,11 @@ def _groups(rows: Tensor) -> tuple[Tensor, ...]:
     return torch.split(rows, _GROUP) if len(rows) else ()
 
 
-def _chunks(table: Tensor, features: Tensor) -> Iterator[tuple[slice, Tensor]]:
+def _chunks(table: ClassTable, features: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Rows of the class table and their logits [k, a, b, c] on the model grid."""
-    flat = features.flatten(1)
-    for low in range(0, len(table), _CHUNK):
-        part = table[low : low + _CHUNK]
-        yield slice(low, low + len(part)), (part @ flat).reshape(-1, *features.shape[1:])
+    for low in range(0, len(table.vectors), _CHUNK):
+        rows = slice(low, min(low + _CHUNK, len(table.vectors)))
+        yield rows, table.rows(rows).logits(features)
 
 
 def label_volume(
@@ -183,7 +210,8 @@ def label_volume(
         Global ids [i, j, k], uint8 where all fit, else uint16; 0 outside the model grid.
     """
     h, w, d = features.shape[1:]
-    sink = LabelMap(torch.from_numpy(np.ascontiguousarray(table, np.float32)), ids, shape)
+    vectors = torch.from_numpy(np.ascontiguousarray(table, np.float32))
+    sink = LabelMap(ClassTable.plain(vectors), ids, shape)
     tiles = plan_tiles((h, w, d), to_model, shape)
     for done, tile in enumerate(tiles):
         step(done, len(tiles))

@@ -36,6 +36,8 @@ class CheckpointMeta:
             background they then say together (`inference.labelling`). The published models' classes
             answer each for itself.
         names: of those among them that only this model has (fine-tuned on a new structure).
+        margins: class id -> what is taken off its logit, chosen on training scans
+            (`studies.calibration`); 0 for the others, and for all classes of the published models.
         licence: of the weights, shown to users.
         provenance: training data, seeds, steps, or the source of converted weights.
         intensity_kind: "hu" for fixed values, "percentiles" for percentiles of each scan (0..100).
@@ -64,6 +66,7 @@ class CheckpointMeta:
     names: dict[int, str] = field(default_factory=dict)
     modalities: tuple[str, ...] = ()
     exclusive: bool = False
+    margins: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         low, high = self.intensity
@@ -85,6 +88,7 @@ class CheckpointMeta:
             (self.intensity_kind in _KINDS, "intensity_kind", f"one of {', '.join(_KINDS)}"),
             (all(1 <= i <= last for i in self.classes), "classes", f"ids of 1..{last}"),
             (set(self.names) <= set(self.classes), "names", f"names of {self.classes}"),
+            (set(self.margins) <= set(self.classes), "margins", f"of {self.classes}"),
         )
         for fine, name, rule in checks:
             if not fine:
@@ -149,6 +153,7 @@ class CheckpointMeta:
             for key in ("spacing", "window", "intensity", "classes"):
                 values[key] = tuple(values[key])
             values["names"] = {int(i): str(n) for i, n in values.get("names", {}).items()}
+            values["margins"] = {int(i): float(m) for i, m in values.get("margins", {}).items()}
             values["modalities"] = tuple(values.get("modalities", ()))
             for key in ("point_window", "point_context"):
                 if values.get(key) is not None:

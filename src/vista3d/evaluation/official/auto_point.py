@@ -21,6 +21,7 @@ from vista3d.evaluation.official.lesions import without_lesions
 from vista3d.evaluation.official.prompt import window_prompt
 from vista3d.evaluation.scan import Scan
 from vista3d.inference.interactive.placing import surrounding
+from vista3d.inference.labelling import ClassTable
 from vista3d.inference.merge import refine_official
 from vista3d.inference.windows import Triple
 
@@ -60,8 +61,8 @@ class _Window:
         """[window]; 0 beyond the volume."""
         return self.grid.window(self.grid.truth, self.start)
 
-    def automatic(self, table: torch.Tensor) -> np.ndarray:
-        """Logits [K, window] of the automatic branch for class vectors [K, F].
+    def automatic(self, table: ClassTable) -> np.ndarray:
+        """Logits [K, window] of the automatic branch.
 
         Where its window is larger than that of clicks, it lies around it, as for the encoder.
         """
@@ -71,8 +72,7 @@ class _Window:
         with torch.inference_mode():
             features = model.runtime.tensor(self.grid.image(outer, meta.window))
             part = features[(slice(None), *inner)].float().cpu()
-            logits = (table @ part.flatten(1)).reshape(-1, *part.shape[1:])
-        return np.asarray(logits.numpy())
+        return np.asarray(table.logits(part).numpy())
 
     def corrected(self, logits: np.ndarray, clicks: Trial, target: Target) -> np.ndarray:
         """Logits [window] merged with the answer to clicks, by the released merge."""

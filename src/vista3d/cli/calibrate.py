@@ -1,0 +1,77 @@
+"""`vista3d calibrate`: what each class must win by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vista3d.cli.options import Device, Mapping, Model, Overwrite
+
+if TYPE_CHECKING:
+    from vista3d.studies.calibration import Line
+
+
+def calibrate(
+    data: Annotated[
+        list[Path],
+        typer.Argument(metavar="DATA...", show_default=False, help="Data sets, as for 'train'."),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", show_default=False, help="The model with its margins."),
+    ],
+    model: Model = "mini",
+    cases: Annotated[int, typer.Option("--cases", min=1, help="Scans of each data set.")] = 40,
+    mapping: Mapping = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Choose each class's margin on training scans, where masks come out too large.
+
+    Scans of the training split are segmented with several margins; the best one of every class is
+    written into a copy of the model. Nothing is trained.
+
+    Example: vista3d calibrate Dataset001_Mine -m RUN/model.safetensors -o calibrated.safetensors
+    """
+    from vista3d.cli.writable import require_writable
+    from vista3d.errors import UsageError
+
+    if output.suffix != ".safetensors":
+        msg = f"-o {output} must end in .safetensors"
+        raise UsageError(msg)
+    if output.exists() and not overwrite:
+        msg = f"{output} exists: add --overwrite to replace it"
+        raise UsageError(msg)
+    require_writable(output.parent)
+
+    from vista3d import inference
+    from vista3d.network.checkpoint import load_checkpoint, save_checkpoint
+    from vista3d.network.weights import resolve
+    from vista3d.studies.calibration import calibrate as choose
+    from vista3d.studies.calibration import calibrated
+    from vista3d.studies.cases import Choice, evaluation_cases
+
+    loaded = inference.load(model, device=device)
+    scans = evaluation_cases(data, Choice("train", mapping, limit=cases), loaded.meta)
+    lines = choose(loaded, scans, lambda name: typer.echo(name, err=True))
+    network, meta = load_checkpoint(resolve(model))
+    save_checkpoint(output, network.state_dict(), calibrated(meta, lines))
+    typer.echo(_table(lines))
+    typer.echo(f"{output}")
+
+
+def _table(lines: list[Line]) -> str:
+    from vista3d.studies.calibration import MARGINS
+
+    head = ["structure", "scans", *(f"{margin:g}" for margin in MARGINS), "margin"]
+    rows = [
+        [line.name, str(line.scans), *(f"{d:.3f}" for d in line.dice), f"{line.margin:g}"]
+        for line in lines
+    ]
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [head, *rows]
+    )
