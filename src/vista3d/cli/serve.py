@@ -90,7 +90,7 @@ def serve(
 
     options = Options(tuple(allow_url or ()), nninteractive_axes, nninteractive_class)
     at = listen(host, port)
-    typer.echo(f"vista3d: loading the model {model}")
+    typer.echo(f"vista3d: loading the model {model}", err=True)  # stdout has the address alone
     loaded = inference.load(model, device=device, precision=precision)
     service = Service(loaded, settings, lambda: [] if data is None else scans(data))
     name = f"[{host}]" if ":" in host else host
