@@ -16,7 +16,7 @@ from vista3d.network.metadata import CheckpointMeta
 
 @pytest.fixture
 def data(tmp_path) -> Path:
-    """Three scans, all of the training split by their list's own word."""
+    """Three scans; the hash of their names puts some of them into the training split."""
     folder = tmp_path / "Dataset001_Made"
     for part in ("imagesTr", "labelsTr"):
         (folder / part).mkdir(parents=True)

@@ -142,16 +142,18 @@ def everything(modality: Modality = "ct") -> tuple[int, ...]:
     return lists[modality]
 
 
-def search(text: str) -> list[Structure]:
-    """Structures whose name, alias or group contains `text`, or whose id it is; never raises."""
+def search(text: str, among: Iterable[Structure] | None = None) -> list[Structure]:
+    """Structures whose name, alias or group contains `text`, or whose id it is; never raises.
+
+    Args:
+        text: what somebody types.
+        among: where to look; None: the table.
+    """
     key = key_of(text)
+    known = structures().values() if among is None else among
     if key.isdigit():
-        return [s for s in structures().values() if key == str(s.id)]
-    return [
-        s
-        for s in structures().values()
-        if any(key in key_of(t) for t in (s.name, s.group, *s.aliases))
-    ]
+        return [s for s in known if key == str(s.id)]
+    return [s for s in known if any(key in key_of(t) for t in (s.name, s.group, *s.aliases))]
 
 
 @functools.cache

@@ -35,20 +35,17 @@ def calibrate(
 
     Example: vista3d calibrate Dataset001_Mine -m RUN/model.safetensors -o calibrated.safetensors
     """
-    from vista3d.cli.writable import require_writable
+    from vista3d.cli.writable import refuse_existing, require_writable
     from vista3d.errors import UsageError
 
     if output.suffix != ".safetensors":
         msg = f"-o {output} must end in .safetensors"
         raise UsageError(msg)
-    if output.exists() and not overwrite:
-        msg = f"{output} exists: add --overwrite to replace it"
-        raise UsageError(msg)
+    refuse_existing(output, allowed=overwrite)
     require_writable(output.parent)
 
     from vista3d import inference
-    from vista3d.network.checkpoint import load_checkpoint, save_checkpoint
-    from vista3d.network.weights import resolve
+    from vista3d.network.checkpoint import save_checkpoint
     from vista3d.studies.calibration import calibrate as choose
     from vista3d.studies.calibration import calibrated
     from vista3d.studies.cases import Choice, evaluation_cases
@@ -56,8 +53,7 @@ def calibrate(
     loaded = inference.load(model, device=device)
     scans = evaluation_cases(data, Choice("train", mapping, limit=cases), loaded.meta)
     lines = choose(loaded, scans, lambda name: typer.echo(name, err=True))
-    network, meta = load_checkpoint(resolve(model))
-    save_checkpoint(output, network.state_dict(), calibrated(meta, lines))
+    save_checkpoint(output, loaded.network.state_dict(), calibrated(loaded.meta, lines))
     typer.echo(_table(lines))
     typer.echo(f"{output}")
 

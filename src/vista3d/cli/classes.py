@@ -37,15 +37,14 @@ def classes(
     """
     from vista3d import anatomy
 
-    found = anatomy.search(query) if query else list(anatomy.STRUCTURES.values())
-    if model is not None:
-        found = _known_to(model, query)
+    known = _known_to(model) if model else list(anatomy.STRUCTURES.values())
+    found = anatomy.search(query, known) if query else known
     if group is not None:
         members = _members(group)
         found = [s for s in found if s.id in members]
-    if not all_ and not query and model is None:
+    if not (all_ or query or model):
         found = [s for s in found if s.source == "CT"]
-    if query and not found and model is None:
+    if query and not found and not model:
         anatomy.find(query)  # raises with suggestions
     if as_json:
         typer.echo(json.dumps([asdict(s) for s in found], indent=1))
@@ -60,9 +59,10 @@ def _members(group: str) -> set[int]:
         UnknownClassError: neither.
     """
     from vista3d import anatomy
+    from vista3d.anatomy.lookup import key_of
     from vista3d.errors import UnknownClassError
 
-    word = " ".join(group.lower().split())
+    word = key_of(group)
     of_table = {s.id for s in anatomy.STRUCTURES.values() if s.group == word}
     members = of_table or set(anatomy.collections().get(word, ()))
     if not members:
@@ -72,8 +72,8 @@ def _members(group: str) -> set[int]:
     return members
 
 
-def _known_to(model: str, query: str | None) -> list[Structure]:
-    """What a model was trained on, its own classes among them; of these, what matches the query.
+def _known_to(model: str) -> list[Structure]:
+    """What a model was trained on, its own classes among them.
 
     Raises:
         WeightsError: no such model here, or a file that is none.
@@ -83,12 +83,7 @@ def _known_to(model: str, query: str | None) -> list[Structure]:
 
     meta = about(model)
     vocabulary = anatomy.Vocabulary.of(meta.names)
-    known = [vocabulary.by_id(number) for number in meta.classes]
-    if query is None:
-        return known
-    matching = {s.id for s in anatomy.search(query)}
-    word = query.lower()
-    return [s for s in known if s.id in matching or (s.id in meta.names and word in s.name.lower())]
+    return [vocabulary.by_id(number) for number in meta.classes]
 
 
 def _show(found: list[Structure]) -> None:

@@ -43,6 +43,7 @@ def convert(
 
     Example: vista3d convert official official.safetensors --half
     """
+    from vista3d.cli.writable import refuse_existing
     from vista3d.errors import UsageError
     from vista3d.network import checkpoint
     from vista3d.network.weights import PUBLISHED, resolve
@@ -50,9 +51,7 @@ def convert(
     if as_ is not None and as_ not in PUBLISHED:
         msg = f"no published model {as_!r}: one of {', '.join(PUBLISHED)}"
         raise UsageError(msg)
-    if target.exists() and not overwrite:
-        msg = f"{target} exists: add --overwrite to replace it"
-        raise UsageError(msg)
+    refuse_existing(target, allowed=overwrite)
     settings = source if as_ is None and source in PUBLISHED else as_
     meta = checkpoint.convert(resolve(source), target, "float16" if half else None, settings)
     typer.echo(f"{source} -> {target} ({meta.name}; licence: {meta.licence})")

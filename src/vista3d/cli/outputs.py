@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from vista3d.cli.writable import refuse_existing
 from vista3d.errors import UsageError
 from vista3d.results.formats import FORMATS, Labelled
 from vista3d.results.label_map import sidecar
@@ -130,9 +131,7 @@ def refuse_overwriting(
             if path.absolute() in sources:
                 msg = f"'{path}' is an input: choose another place with -o"
                 raise UsageError(msg)
-            if path.exists() and not allowed:
-                msg = f"'{path}' exists: add --overwrite to replace it, or {otherwise}"
-                raise UsageError(msg)
+            refuse_existing(path, allowed=allowed, otherwise=otherwise)
 
 
 def check_writable(outputs: Outputs, volume: Volume) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vista3d.cli.options import Device, Overwrite, Preview
+from vista3d.cli.writable import refuse_existing, require_writable
 from vista3d.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +60,6 @@ def supervoxels(
     Example: vista3d supervoxels ct.nii.gz -o out --segments 300 --preview
     """
     from vista3d.cli.cases import one_case
-    from vista3d.cli.writable import require_writable
 
     case = one_case(str(scan))
     target, picture = plan(out, case.name, preview=preview)
@@ -118,9 +118,7 @@ def _refuse(targets: Iterable[Path | None], source: Path, *, allowed: bool) -> N
         if path.absolute() == source.absolute():
             msg = f"'{path}' is the input: choose another place with -o"
             raise UsageError(msg)
-        if path.exists() and not allowed:
-            msg = f"'{path}' exists: add --overwrite to replace it"
-            raise UsageError(msg)
+        refuse_existing(path, allowed=allowed)
 
 
 def plan(out: Path, case: str, *, preview: bool) -> tuple[Path, Path | None]:

@@ -23,3 +23,15 @@ def require_writable(folder: Path) -> None:
         return
     msg = f"no results can go to '{folder}': '{place}' {reason}, choose another place"
     raise UsageError(msg)
+
+
+def refuse_existing(path: Path, *, allowed: bool, otherwise: str = "") -> None:
+    """Refuse to replace a file; `otherwise`: what else the command offers.
+
+    Raises:
+        UsageError: it exists and `allowed` is not set.
+    """
+    if path.exists() and not allowed:
+        rest = otherwise and f", or {otherwise}"
+        msg = f"'{path}' exists: add --overwrite to replace it{rest}"
+        raise UsageError(msg)

@@ -77,7 +77,7 @@ class LabelMap:
     """The strongest class of each voxel, or background.
 
     Background is where no logit is above 0; for exclusive classes where the sum of their exp(logit)
-    is not above 1, the weight that training gives background among them (`losses.competition`).
+    is not above 1, the weight that training gives background among them (`losses.class_losses`).
 
     Args:
         table: on the device of the features.

@@ -85,7 +85,7 @@ class AutoStage(Stage):
         max_present: cap on prompts of classes that occur in the patch.
         max_absent: cap on prompts of classes that do not.
         max_rivals: cap on prompts of classes that are known to be absent from a part of it.
-        balance: see `losses.competition`.
+        balance: see `losses.class_losses`.
         lesions: share of the patches into which synthetic lesions are painted, with their labels.
     """
 
