@@ -8,8 +8,8 @@ import torch
 from vista3d.network.config import NetworkConfig
 from vista3d.network.vista3d import Vista3D
 from vista3d.training import points
-from vista3d.training.points import click_rounds, mask_loss
-from vista3d.training.sampler import ClickBatch, Target, first_clicks, next_clicks
+from vista3d.training.points import click_rounds, heed_loss, mask_loss
+from vista3d.training.sampler import ClickBatch, Clicks, Target, first_clicks, next_clicks
 
 TINY = NetworkConfig(widths=(4, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1), features=8, heads=2, mlp_dim=8)
 
@@ -41,6 +41,25 @@ def test_one_pass_equals_many(monkeypatch):
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
             torch.testing.assert_close(fast[name], parameter.grad, atol=1e-5, rtol=1e-3)
+
+
+def test_what_is_wrong_at_a_click_costs_and_what_is_wrong_far_from_it_does_not():
+    masks = torch.zeros(2, 16, 16, 16, dtype=torch.bool)
+    masks[:, 8:] = True
+    right = torch.where(masks, 9.0, -9.0)[:, None]
+    right[1, 0, 4, 4, 4] = 9.0  # the second object's one wrong voxel
+    at, off = torch.tensor([4.0, 4, 4]), torch.tensor([12.0, 12, 12])
+    clicks = Clicks(at.expand(2, 1, 3), torch.tensor([[0], [0]]))
+    cost = heed_loss(right, masks, clicks)
+    assert cost[0] < 1e-3
+    assert cost[1] > 0.2
+    elsewhere = Clicks(off.expand(2, 1, 3), torch.tensor([[1], [1]]))
+    assert heed_loss(right, masks, elsewhere).max() < 1e-3
+    # Padding is not a click, whatever its place, and no click at all costs nothing.
+    padded = elsewhere.add(at.expand(2, 3), torch.tensor([-1, -1]))
+    assert heed_loss(right, masks, padded).equal(heed_loss(right, masks, elsewhere))
+    none = Clicks(at.expand(2, 1, 3), torch.tensor([[-1], [-1]]))
+    assert heed_loss(right, masks, none).equal(torch.zeros(2))
 
 
 def test_without_gradients_the_rounds_are_only_measured():

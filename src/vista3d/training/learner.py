@@ -120,6 +120,7 @@ def _learn_clicks(
             rounds,
             rng,
             balance=stage.balance,
+            heed=stage.heed,
             scale=scale / len(example.views),
         )
         if window.grad is not None:

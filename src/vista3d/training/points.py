@@ -17,7 +17,11 @@ from torch.nn import functional as F
 from vista3d.network.vista3d import Vista3D
 from vista3d.training.losses import SMOOTH
 from vista3d.training.precision import mixed
-from vista3d.training.sampler import ClickBatch, first_clicks, next_clicks
+from vista3d.training.sampler import ClickBatch, Clicks, first_clicks, next_clicks
+
+
+HEARD = 1.5
+"""Standard deviation, in voxels, of the surroundings that a click speaks for."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,33 @@ def mask_loss(logits: Tensor, masks: Tensor, balance: float = 0.0) -> Tensor:
     return dice + (a * own + b * other) / (a + b)
 
 
+def heed_loss(logits: Tensor, masks: Tensor, clicks: Clicks) -> Tensor:
+    """Mean cross-entropy of each object [B] around its clicks: by the distance to the nearest one.
+
+    To `mask_loss`, the voxels around a click are 1 in 1000, so nothing teaches that a click is
+    heard where it falls: `mini` trained without this left 34% of the newest clicks on the wrong
+    side of its mask.
+
+    Args:
+        logits: [B, 1, H, W, D] float32.
+        masks: [B, H, W, D] bool.
+        clicks: what the network was told.
+    """
+    axes = [torch.arange(size, device=logits.device) for size in masks.shape[1:]]
+    near = torch.full(masks.shape, torch.inf, device=logits.device)
+    for point, label in zip(clicks.points.unbind(1), clicks.labels.unbind(1), strict=True):
+        i, j, k = (
+            (axis - at[:, None]).square() for axis, at in zip(axes, point.unbind(1), strict=True)
+        )
+        distance = i[:, :, None, None] + j[:, None, :, None] + k[:, None, None, :]
+        real = (label >= 0)[:, None, None, None]
+        near = torch.minimum(near, distance.masked_fill(~real, torch.inf))
+    weight = torch.exp(-near / (2 * HEARD**2)).flatten(1)
+    values, truth = logits.flatten(1), masks.flatten(1)
+    wrong = F.softplus(torch.where(truth, -values, values))
+    return (weight * wrong).sum(1) / weight.sum(1).clamp_min(1)
+
+
 def click_rounds(
     model: Vista3D,
     feature: Tensor,
@@ -65,6 +96,7 @@ def click_rounds(
     rng: np.random.Generator,
     *,
     balance: float = 0.0,
+    heed: float = 0.0,
     scale: float = 1.0,
 ) -> Rounds:
     """Click, compare, click again, and add up the gradients of all rounds.
@@ -77,6 +109,7 @@ def click_rounds(
         rounds: of clicks (5 in the released training).
         rng: source of the clicks.
         balance: see `mask_loss`.
+        heed: weight of `heed_loss`; 0 as released.
         scale: what the mean loss over the rounds is multiplied with. Under `no_grad` the rounds
             are only measured.
     """
@@ -94,6 +127,8 @@ def click_rounds(
             tokens = head.prompt_tokens(clicks.points, clicks.labels, novel, size)
             logits = head.decode(leaf, tokens).float()
         loss = mask_loss(logits, batch.masks, balance).mean()
+        if heed:
+            loss = loss + heed * heed_loss(logits, batch.masks, clicks).mean()
         if learning:
             (scale * loss / rounds).backward()  # type: ignore[no-untyped-call]
         losses.append(float(loss.detach()))
