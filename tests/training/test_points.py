@@ -52,7 +52,7 @@ def test_what_is_wrong_at_a_click_costs_and_what_is_wrong_far_from_it_does_not()
     clicks = Clicks(at.expand(2, 1, 3), torch.tensor([[0], [0]]))
     cost = heed_loss(right, masks, clicks)
     assert cost[0] < 1e-3
-    assert cost[1] > 0.2
+    assert cost[1] > 0.1
     elsewhere = Clicks(off.expand(2, 1, 3), torch.tensor([[1], [1]]))
     assert heed_loss(right, masks, elsewhere).max() < 1e-3
     # Padding is not a click, whatever its place, and no click at all costs nothing.

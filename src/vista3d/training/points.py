@@ -19,7 +19,6 @@ from vista3d.training.losses import SMOOTH
 from vista3d.training.precision import mixed
 from vista3d.training.sampler import ClickBatch, Clicks, first_clicks, next_clicks
 
-
 HEARD = 1.5
 """Standard deviation, in voxels, of the surroundings that a click speaks for."""
 

@@ -278,7 +278,7 @@ MINI = Recipe(
             head_rate=1e-3,
             warmup=20,
             rounds=8,
-            # As for classes: with equal weights brain stems and parotids came out a third too large.
+            # As for classes: equal weights made brain stems and parotids a third too large.
             balance=0.1,
             lead_in=0,
             supervoxels=False,
