@@ -38,6 +38,8 @@ class CheckpointMeta:
         names: of those among them that only this model has (fine-tuned on a new structure).
         margins: class id -> what is taken off its logit, chosen on training scans
             (`studies.calibration`); 0 for the others, and for all classes of the published models.
+        click_memory: whether an object's answers are averaged and made right at its clicks
+            (`inference.interactive.belief`); the published models' answers stand alone.
         licence: of the weights, shown to users.
         provenance: training data, seeds, steps, or the source of converted weights.
         intensity_kind: "hu" for fixed values, "percentiles" for percentiles of each scan (0..100).
@@ -66,6 +68,7 @@ class CheckpointMeta:
     names: dict[int, str] = field(default_factory=dict)
     modalities: tuple[str, ...] = ()
     exclusive: bool = False
+    click_memory: bool = False
     margins: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -79,6 +79,7 @@ def export(
         classes=trained_classes(cases),
         licence=LICENCE,
         exclusive=True,
+        click_memory=True,
         provenance={
             "training_cases": dict(Counter(case.case.source.name for case in cases)),
             "stages": [*earlier.get("stages", []), about],

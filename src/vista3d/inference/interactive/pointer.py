@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,12 +25,19 @@ class Prompt:
         novel: the zero-shot token instead of the supported one.
         base: the object as it was before its first click; where a window has no positive click,
             it tells the network where the object is.
+        settled: how many clicks the base knows already.
     """
 
     clicks: tuple[Click, ...]
     class_id: int | None = None
     novel: bool = False
     base: Mask | None = None
+    settled: int = 0
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for prompts that have the same answer."""
+        return self.clicks, self.class_id, self.novel, self.base, self.settled
 
 
 @dataclass(frozen=True, eq=False)

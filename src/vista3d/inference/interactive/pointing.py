@@ -4,13 +4,15 @@ Window tokens are kept, so a click in a known window runs the prompt path alone.
 cut by the face of its window, neighbouring windows follow it. Every click of the object counts in
 every window that contains it. Anchors tell the network what no click says: a window without a
 positive click, where the object is; an object that had a mask before its clicks, that this mask is
-meant and not only what was clicked.
+meant and not only what was clicked. Models trained here answer with the belief that their answers
+add up to (`belief`, `hearing`); the published ones with the last answer, as released.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +20,10 @@ import torch
 
 from vista3d import anatomy
 from vista3d.inference.automatic import intensity, pad_patch
+from vista3d.inference.interactive.belief import MASK_VOICES, Belief, Memory, union
 from vista3d.inference.interactive.cache import CacheInfo, TokenCache
 from vista3d.inference.interactive.canvas import Canvas, clip
+from vista3d.inference.interactive.hearing import Place, heard
 
 if TYPE_CHECKING:
     from vista3d.inference.interactive.masks import Mask
@@ -39,6 +43,7 @@ from vista3d.inference.windows import Slices, Triple
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.network.point_head import ImageTokens
 from vista3d.volume import Volume, components, normalise, prepare
+from vista3d.volume.resample import nearest
 
 CACHE_BYTES = 2**30
 """Default limit of a session's window tokens: 40 windows of the released network."""
@@ -88,6 +93,7 @@ class PointEngine:
         self._hu, self._grid = prepare(volume, meta.spacing, crop="none")
         self._scale = intensity(meta, self._hu)
         self._cache = TokenCache(cache_bytes)
+        self._memory = Memory() if meta.click_memory else None
         self._lock = threading.Lock()
 
     @property
@@ -109,18 +115,54 @@ class PointEngine:
             prompt: clicks in voxels of the scan, class, and what is known of the object before.
             listen: told (done, total) before each window; may raise to stop.
         """
-        return self._on_scan(self.canvas(prompt, listen))
+        if self._memory is None:
+            return self._on_scan(self.canvas(prompt, listen))
+        return self._on_scan(self._believed(prompt, self._memory, listen))
+
+    def _believed(
+        self, prompt: Prompt, memory: Memory, listen: Callable[[int, int], None]
+    ) -> Belief:
+        """What the answers to one click after the other add up to, from the last one remembered."""
+        first = min(prompt.settled + 1, len(prompt.clicks))
+        parts = [
+            replace(prompt, clicks=prompt.clicks[:count])
+            for count in range(first, len(prompt.clicks) + 1)
+        ]
+        belief, known = Belief.nothing(), 0
+        for number, part in enumerate(parts):
+            held = memory.get(part.key)
+            if held is not None:
+                belief, known = held, number + 1
+        for part in parts[known:]:
+            belief = self._with(belief, self.canvas(part, listen), part)
+            memory.put(part.key, belief)
+        return belief
+
+    def _with(self, belief: Belief, answer: Canvas, prompt: Prompt) -> Belief:
+        """The belief after one more answer, right at the clicks."""
+        if not answer.known.size:
+            return belief
+        box = union(belief.box, answer.box)
+        mask = self._base(box, prompt.base) if prompt.base else None
+        belief = belief.grown(box, mask, MASK_VOICES + prompt.settled).after(answer)
+        low = [part.start for part in box]
+        clicks = [
+            Place(tuple(np.subtract(point, low).tolist()), positive)
+            for point, positive in self._places(prompt)
+        ]
+        scan, spacing = normalise(self._hu[box], *self._scale), self._grid.geometry.spacing
+        return replace(belief, logits=heard(belief.logits, scan, clicks, spacing))
+
+    def _places(self, prompt: Prompt) -> list[tuple[Position, bool]]:
+        """Clicks as voxels of the model grid."""
+        points = self._to_model([click.position for click in prompt.clicks])
+        return [(p, click.positive) for p, click in zip(points, prompt.clicks, strict=True)]
 
     def canvas(
         self, prompt: Prompt, listen: Callable[[int, int], None] = lambda done, total: None
     ) -> Canvas:
-        """The logits behind `mask`, on the model grid."""
-        clicks = [
-            (point, click.positive)
-            for point, click in zip(
-                self._to_model([c.position for c in prompt.clicks]), prompt.clicks, strict=True
-            )
-        ]
+        """The network's answer to all clicks at once, on the model grid."""
+        clicks = self._places(prompt)
         canvas = Canvas(self._window, self._shape)
         queue = place(
             [point for point, _ in clicks],
@@ -208,7 +250,8 @@ class PointEngine:
         """The deepest voxel of what is known of the object in a window, 3 voxels from others."""
         region = canvas.window(canvas.logits > 0, start)
         if base is not None:
-            region |= self._base(start, base)
+            i, j, k = (slice(s, s + w) for s, w in zip(start, self._window, strict=True))
+            region |= self._base((i, j, k), base)
         for point in avoid:
             low = np.clip(np.round(point).astype(int) - 3, 0, None)
             region[tuple(slice(int(a), int(a) + 7) for a in low)] = False
@@ -225,18 +268,13 @@ class PointEngine:
         middle = best[np.square(best - best.mean(0)).sum(1).argmin()]
         return np.asarray(middle + low, np.float32)
 
-    def _base(self, start: Triple, base: Mask) -> np.ndarray:
-        """A mask of the scan's grid in a window: bool [window], nearest voxel."""
-        matrix = self._grid.to_original
-        axes = [np.arange(s, s + w) for s, w in zip(start, self._window, strict=True)]
-        voxels = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
-        index = np.floor(voxels @ matrix[:3, :3].T + matrix[:3, 3] + 0.5).astype(np.int64)
-        crop = base.crop()
-        index -= [part.start for part in base.box]
-        inside = ((index >= 0) & (index < crop.shape)).all(1)
-        out = np.zeros(len(voxels), bool)
-        out[inside] = crop[tuple(index[inside].T)]
-        return out.reshape(self._window)
+    def _base(self, box: Slices, base: Mask) -> np.ndarray:
+        """A mask of the scan's grid on a box of the model grid: bool [box], nearest voxel."""
+        matrix = self._grid.to_original.copy()
+        matrix[:3, 3] += matrix[:3, :3] @ [part.start for part in box]
+        matrix[:3, 3] -= base.low
+        i, j, k = (part.stop - part.start for part in box)
+        return nearest(base.crop(), matrix, (i, j, k))
 
     def _beyond(
         self, done: list[Triple], clicks: list[tuple[Position, bool]], canvas: Canvas
@@ -257,7 +295,7 @@ class PointEngine:
             for s, w, n, p in zip(start, self._window, self._shape, position, strict=True)
         )
 
-    def _on_scan(self, canvas: Canvas) -> PointMask:
+    def _on_scan(self, canvas: Canvas | Belief) -> PointMask:
         """Logits upsampled linearly to the scan's grid, then thresholded at 0."""
         box, shape = canvas.box, self._grid.original.shape
         nothing = (slice(0, 0), slice(0, 0), slice(0, 0))

@@ -460,7 +460,7 @@ class InteractiveSession:
         """Ask the network about all clicks of an object and merge its answer with the base."""
         mask = thing.base
         if thing.clicks:
-            prompt = Prompt(thing.clicks, thing.class_id, thing.novel, thing.base)
+            prompt = Prompt(thing.clicks, thing.class_id, thing.novel, thing.base, thing.settled)
             with watch.timed("segmenting") as listen:
                 answer = self._pointer.mask(prompt, listen)
             fresh = thing.clicks[thing.settled :]
