@@ -80,6 +80,7 @@ def point_stage(base: CheckpointMeta, steps: int) -> PointStage:
         clip=1.0,
         rounds=4,
         balance=0.5,
+        heed=1.0,
         shares=BranchShares(
             regular=0, part=0, neighbour=0, unseen=0, random=0, unnamed=0.7, cut=0.15, alike=0.15
         ),
