@@ -48,7 +48,7 @@ def test_schedule():
 
 def test_a_trial_keeps_every_stage():
     short = MINI.shortened(0.001)
-    assert [stage.steps for stage in short.stages] == [5, 2, 2, 2, 1]
+    assert [stage.steps for stage in short.stages] == [5, 2, 2, 2, 2]
     assert [stage.name for stage in short.stages] == [stage.name for stage in MINI.stages]
 
 

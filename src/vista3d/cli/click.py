@@ -206,6 +206,8 @@ def _open(
     if path is not None and path.exists():
         opened = model.open_session(path, volume)
     else:
+        if path is not None:  # a mistyped name would look as if the work were lost
+            typer.echo(f"new session {path}", err=True)
         opened = model.session(volume)
     opened.overlap = overlap  # type: ignore[assignment]
     return opened
