@@ -7,8 +7,9 @@ import pytest
 
 from tests.inference.interactive.test_pointing import Painter, meta, prompt, scan
 from vista3d.inference.interactive import Mask
-from vista3d.inference.interactive.belief import MASK_VOICES, Belief, Memory, union
+from vista3d.inference.interactive.belief import MASK_VOICES, Belief, Memory
 from vista3d.inference.interactive.canvas import Canvas
+from vista3d.inference.interactive.masks import union
 from vista3d.inference.interactive.pointing import PointEngine
 
 WINDOW = (8, 8, 8)

@@ -9,12 +9,12 @@ and 0.82 with the mean as well. After one click on an automatic result of 0.66: 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
 
+from vista3d.inference.interactive.cache import RecentCache
 from vista3d.inference.interactive.canvas import Canvas
 from vista3d.inference.interactive.masks import relative
 from vista3d.inference.windows import Slices
@@ -76,39 +76,15 @@ class Belief:
         return self.logits.nbytes + self.voices.nbytes + self.known.nbytes
 
 
-class Memory:
-    """Beliefs that the next click goes on from; the least recently used go first.
+class Memory(RecentCache[Hashable, Belief]):
+    """Beliefs that the next click goes on from.
 
     Args:
-        limit: bytes; the newest stays whatever its size.
+        limit: bytes.
     """
 
     def __init__(self, limit: int = 32 * 2**20) -> None:
-        self._limit = limit
-        self._held: OrderedDict[Hashable, Belief] = OrderedDict()
-
-    def get(self, key: Hashable) -> Belief | None:
-        """A belief, if it is held."""
-        if key in self._held:
-            self._held.move_to_end(key)
-        return self._held.get(key)
-
-    def put(self, key: Hashable, belief: Belief) -> None:
-        """Hold a belief."""
-        self._held[key] = belief
-        self._held.move_to_end(key)
-        while len(self._held) > 1 and sum(b.nbytes for b in self._held.values()) > self._limit:
-            self._held.popitem(last=False)
-
-
-def union(one: Slices, other: Slices) -> Slices:
-    """The smallest box around two, of which the first may be empty."""
-    if any(part.stop <= part.start for part in one):
-        return other
-    i, j, k = (
-        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
-    )
-    return i, j, k
+        super().__init__(limit, lambda belief: belief.nbytes)
 
 
 def _size(box: Slices) -> tuple[int, ...]:

@@ -149,6 +149,16 @@ def tight(values: np.ndarray) -> Slices | None:
     return box[0], box[1], box[2]
 
 
+def union(*boxes: Slices) -> Slices:
+    """The smallest box around all that are not empty; the last one where all are."""
+    filled = [box for box in boxes if all(part.start < part.stop for part in box)] or boxes[-1:]
+    i, j, k = (
+        slice(min(part.start for part in parts), max(part.stop for part in parts))
+        for parts in zip(*filled, strict=True)
+    )
+    return i, j, k
+
+
 def intersection(one: Slices, two: Slices) -> Slices | None:
     """The common box; None where there is none."""
     low = [max(a.start, b.start) for a, b in zip(one, two, strict=True)]
