@@ -17,6 +17,12 @@ SMOOTH = 1.0
 """Voxels added to both sides of the Dice ratio. The released training uses 0 in the numerator,
 which leaves the Dice term of an absent class constant, hence without gradient."""
 
+SMOOTH_ABSENT = 1000.0
+"""The same where the class is not in the patch: a parotid gland at 3 mm. With a single voxel only
+the first false positives cost anything: 1000 of them have a 250th of this gradient, and what is
+found elsewhere stays. Fine-tuned on five scans, the mandible of ten others: Dice 0.71 with 1, found
+1.5 times as large as drawn; 0.78 and 1.2 with this."""
+
 CHUNK = 16_384
 """Voxels whose logits exist at a time: 3 MB with 47 prompts. At 80^3 all of them are 96 MB, each of
 a dozen passes over them takes fresh memory, and the losses take as long as the network."""
@@ -79,7 +85,8 @@ def class_losses(
     ]  # fmt: skip
     total = torch.stack(sums).sum(0)
     overlap, squares, entropy = total[:-1].view(3, -1)
-    dice = 1 - (2 * overlap + SMOOTH) / (squares + size[1:] + SMOOTH)
+    smooth = torch.where(size[1:] > 0, SMOOTH, SMOOTH_ABSENT)
+    dice = 1 - (2 * overlap + smooth) / (squares + size[1:] + smooth)
     return ClassLosses(dice + entropy / len(truth), total[-1] / (weight * size).sum())
 
 

@@ -87,6 +87,7 @@ class AutoStage(Stage):
         max_rivals: cap on prompts of classes that are known to be absent from a part of it.
         balance: see `losses.class_losses`.
         lesions: share of the patches into which synthetic lesions are painted, with their labels.
+        validate_scans: held-out scans that a validation measures.
     """
 
     max_present: int = 32
@@ -94,6 +95,7 @@ class AutoStage(Stage):
     max_rivals: int = 12
     balance: float = 0.5
     lesions: float = 0.0
+    validate_scans: int = 12
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,9 @@ MODES: tuple[Mode, ...] = ("full", "light")
 VALIDATE_EVERY = 25
 """Steps."""
 
+VALIDATE_SCANS = 3
+"""Held-out scans that are measured, whole: 2 s each at 3 mm, as long as two steps."""
+
 PATIENCE = 12
 """Validations without a gain that end a stage: 300 steps, since one held-out scan is noisy and the
 last steps, at a low learning rate, are often the best."""
@@ -60,6 +63,10 @@ def auto_stage(mode: Mode, patch: int, steps: int, learning_rate: float | None =
         betas=(0.9, 0.99),
         clip=1.0,
         validate_every=min(VALIDATE_EVERY, steps),
+        validate_scans=VALIDATE_SCANS,
+        # All voxels alike: with 0.5, which recipe mini needs from scratch, the mandible of ten
+        # unseen scans was found 2.9 times as large as drawn (1.2), Dice 0.51 (0.78).
+        balance=0.0,
     )
 
 
