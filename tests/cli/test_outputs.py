@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vista3d.cli.outputs import choose_formats, plan, refuse_overwriting
+from vista3d.cli.outputs import choose_formats, plan
+from vista3d.cli.writable import refuse_overwriting
 from vista3d.errors import UsageError
 from vista3d.results import FORMATS
 
@@ -75,11 +76,11 @@ def test_contradictions_are_refused(out, cases, asked, message):
 
 def test_a_result_is_replaced_only_when_asked(tmp_path):
     outputs = plan(tmp_path, "a", ("nifti",), statistics=False, preview=False)
-    refuse_overwriting([outputs], [], allowed=False)
+    refuse_overwriting(outputs.results(), [], allowed=False)
     (tmp_path / "a_seg.nii.gz").write_bytes(b"corrected by hand")
     with pytest.raises(UsageError, match="exists: add --overwrite to replace it, or choose"):
-        refuse_overwriting([outputs], [], allowed=False)
-    refuse_overwriting([outputs], [], allowed=True)
+        refuse_overwriting(outputs.results(), [], allowed=False)
+    refuse_overwriting(outputs.results(), [], allowed=True)
 
 
 def test_an_input_is_never_replaced(tmp_path):
@@ -87,4 +88,4 @@ def test_an_input_is_never_replaced(tmp_path):
     scan.write_bytes(b"scan")
     outputs = plan(scan, "a", ("nifti",), statistics=False, preview=False)
     with pytest.raises(UsageError, match="is an input: choose another place"):
-        refuse_overwriting([outputs], [scan], allowed=True)
+        refuse_overwriting(outputs.results(), [scan], allowed=True)

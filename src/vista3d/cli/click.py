@@ -118,14 +118,8 @@ def click(
     Example: vista3d click ct.nii.gz -o out --class liver --auto --point "120,88,40,-" --preview
     """
     from vista3d.cli.cases import one_case
-    from vista3d.cli.outputs import (
-        check_writable,
-        choose_formats,
-        is_file_name,
-        plan,
-        refuse_overwriting,
-    )
-    from vista3d.cli.writable import require_writable
+    from vista3d.cli.outputs import check_writable, choose_formats, is_file_name, plan
+    from vista3d.cli.writable import refuse_overwriting, require_writable
 
     clicks = [
         *(parse_click(text, "voxel") for text in point or ()),
@@ -142,7 +136,7 @@ def click(
         statistics=statistics, preview=preview,
     )  # fmt: skip
     sources = [case.path] + ([] if initial is None else [initial])
-    refuse_overwriting([outputs], sources, allowed=overwrite)
+    refuse_overwriting(outputs.results(), sources, allowed=overwrite)
     require_writable(out.parent if is_file_name(out) else out)
     if session is not None:
         require_writable(session.parent)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from vista3d.cli.writable import refuse_existing
 from vista3d.errors import UsageError
 from vista3d.results.formats import FORMATS, Labelled
 from vista3d.results.label_map import sidecar
@@ -111,27 +110,6 @@ def plan(
         preview=beside("_preview.png") if preview else None,
         report=None if single else beside("_report.json"),
     )
-
-
-def refuse_overwriting(
-    plans: Iterable[Outputs],
-    inputs: Iterable[Path],
-    *,
-    allowed: bool,
-    otherwise: str = "choose another place",
-) -> None:
-    """Stop before any work when a result would replace a file; `otherwise`: the command's advice.
-
-    Raises:
-        UsageError: an output is one of the inputs, or exists and `allowed` is not set.
-    """
-    sources = {path.absolute() for path in inputs}
-    for outputs in plans:
-        for path in outputs.results():
-            if path.absolute() in sources:
-                msg = f"'{path}' is an input: choose another place with -o"
-                raise UsageError(msg)
-            refuse_existing(path, allowed=allowed, otherwise=otherwise)
 
 
 def check_writable(outputs: Outputs, volume: Volume) -> None:

@@ -98,9 +98,9 @@ def segment(
     Example: vista3d segment ct.nii.gz more/*.nii.gz -o out -c liver,kidney,ribs --preview
     """
     from vista3d.cli.cases import find_cases
-    from vista3d.cli.outputs import choose_formats, is_file_name, plan, refuse_overwriting
+    from vista3d.cli.outputs import choose_formats, is_file_name, plan
     from vista3d.cli.settings import Settings
-    from vista3d.cli.writable import require_writable
+    from vista3d.cli.writable import refuse_overwriting, require_writable
 
     # All that can be refused is refused before a scan is read or the model is loaded.
     asked = [name.strip() for name in classes.split(",") if name.strip()]
@@ -137,7 +137,7 @@ def segment(
     ]
     sources = [case.path for case in cases] + ([] if truth is None else [truth])
     refuse_overwriting(
-        plans,
+        [path for outputs in plans for path in outputs.results()],
         sources,
         allowed=overwrite or resume,
         otherwise="--resume to keep the cases that are finished",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from vista3d.cli.options import Device, Overwrite, Preview
-from vista3d.cli.writable import refuse_existing, require_writable
+from vista3d.cli.writable import refuse_overwriting, require_writable
 from vista3d.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def supervoxels(
 
     case = one_case(str(scan))
     target, picture = plan(out, case.name, preview=preview)
-    _refuse([target, picture], case.path, allowed=overwrite)
+    results = [target] if picture is None else [target, picture]
+    refuse_overwriting(results, [case.path], allowed=overwrite)
     require_writable(target.parent)
 
     from rich.console import Console
@@ -104,21 +105,6 @@ def _steps(listener: Listener) -> Callable[[float], None]:
             listener.step("clustering", CLUSTERING)
 
     return heard
-
-
-def _refuse(targets: Iterable[Path | None], source: Path, *, allowed: bool) -> None:
-    """Stop before any work when a result would replace a file.
-
-    Raises:
-        UsageError: an output is the input, or exists and `allowed` is not set.
-    """
-    for path in targets:
-        if path is None:
-            continue
-        if path.absolute() == source.absolute():
-            msg = f"'{path}' is the input: choose another place with -o"
-            raise UsageError(msg)
-        refuse_existing(path, allowed=allowed)
 
 
 def plan(out: Path, case: str, *, preview: bool) -> tuple[Path, Path | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from vista3d.errors import UsageError
@@ -35,3 +36,23 @@ def refuse_existing(path: Path, *, allowed: bool, otherwise: str = "") -> None:
         rest = otherwise and f", or {otherwise}"
         msg = f"'{path}' exists: add --overwrite to replace it{rest}"
         raise UsageError(msg)
+
+
+def refuse_overwriting(
+    targets: Iterable[Path],
+    inputs: Iterable[Path],
+    *,
+    allowed: bool,
+    otherwise: str = "choose another place",
+) -> None:
+    """Stop before any work when a result would replace a file; `otherwise`: the command's advice.
+
+    Raises:
+        UsageError: a target is one of the inputs, or exists and `allowed` is not set.
+    """
+    sources = {path.absolute() for path in inputs}
+    for path in targets:
+        if path.absolute() in sources:
+            msg = f"'{path}' is an input: choose another place with -o"
+            raise UsageError(msg)
+        refuse_existing(path, allowed=allowed, otherwise=otherwise)
