@@ -33,6 +33,7 @@ from vista3d.inference.labelling import ClassTable, LabelMap, Output, PerClass, 
 from vista3d.inference.presets import Preset
 from vista3d.inference.runtimes import Runtime
 from vista3d.inference.schedule import Schedule, make_schedule
+from vista3d.inference.specks import organs, remove_specks
 from vista3d.inference.tiles import Tile, plan_tiles
 from vista3d.inference.watch import Watch
 from vista3d.network.metadata import CheckpointMeta
@@ -129,9 +130,13 @@ def segment_volume(
         )
         sinks += [] if per_class is None else [per_class]
         run_schedule(engine, hu, plan, schedule, preset, store, sinks, watch)
+    # Published weights answer as released.
+    searched = organs(classes) if meta.exclusive else ()
+    specks = remove_specks(label_map.labels, volume.geometry.spacing, searched)
     run = {
         "windows": len(plan.starts),
         "windows_skipped": plan.skipped,
+        "specks_removed": specks,
         "model_grid": list(grid.geometry.shape),
         "feature_planes": schedule.planes,
         "memory": budget.summary(),

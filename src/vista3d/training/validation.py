@@ -125,8 +125,8 @@ def scan_dice(model: Vista3D, case: Prepared, size: int) -> dict[int, float]:
         found = _found(model, seen, ids)[(slice(None), *local)] & new
         counts[1] += found.flatten(1).sum(1)
         counts[2] += (found & masks).flatten(1).sum(1)
-    drawn, found_, both = counts.double()
-    dice = 2 * both / (drawn + found_).clamp_min(1)
+    drawn, marked, both = counts.double()
+    dice = 2 * both / (drawn + marked).clamp_min(1)
     return dict(zip(ids, dice.tolist(), strict=True))
 
 

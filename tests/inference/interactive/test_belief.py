@@ -64,11 +64,29 @@ def test_the_same_answer_whatever_is_remembered():
     assert np.array_equal(last.known, fresh.known)
 
 
-def test_a_later_click_asks_the_network_once():
+def test_a_click_on_a_new_object_is_answered_twice():
+    """The second time the network is told where it found the object itself."""
     pointer = engine()
-    pointer.mask(prompt(*CLICKS[:2]))
-    before = len(pointer._runtime.prompts)
+    answer = pointer.mask(prompt(*CLICKS[:2]))
     pointer.mask(prompt(*CLICKS[:3]))
+    told = pointer._runtime.prompts
+    assert [len(asked.points) for asked in told] == [1, 3, 2, 4, 3, 5]
+    # Anchors first: voxels of the answer, in the window of the clicks (40, 30, 25 is its middle).
+    mask = np.zeros((80, 60, 50), bool)
+    mask[answer.box] = answer.mask
+    start = np.array(CLICKS[0][0]) - told[0].points[0]
+    for anchor in told[3].points[:2]:
+        assert mask[tuple((anchor + start).astype(int))]
+    assert (told[3].labels == 1).all()
+
+
+def test_an_object_with_a_mask_is_answered_once():
+    cube = np.zeros((80, 60, 50), bool)
+    cube[35:46, 25:36, 20:31] = True
+    pointer = engine()
+    pointer.mask(prompt(*CLICKS[:2], base=Mask.of(cube)))
+    before = len(pointer._runtime.prompts)
+    pointer.mask(prompt(*CLICKS[:3], base=Mask.of(cube)))
     assert len(pointer._runtime.prompts) == before + 1
 
 

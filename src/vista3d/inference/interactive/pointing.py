@@ -13,7 +13,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,10 +23,7 @@ from vista3d.inference.interactive.belief import MASK_VOICES, Belief, Memory
 from vista3d.inference.interactive.cache import CacheInfo, TokenCache
 from vista3d.inference.interactive.canvas import Canvas, clip
 from vista3d.inference.interactive.hearing import Place, Position, heard
-from vista3d.inference.interactive.masks import union
-
-if TYPE_CHECKING:
-    from vista3d.inference.interactive.masks import Mask
+from vista3d.inference.interactive.masks import Mask, union
 from vista3d.inference.interactive.placing import (
     REUSE,
     centred,
@@ -133,8 +129,19 @@ class PointEngine:
             unheard.append(part)
         for part in reversed(unheard):
             belief = self._with(belief, self.canvas(part, listen), part)
+            if not part.base:
+                belief = self._looked_again(belief, part, listen)
             memory.put(part.key, belief)
         return belief
+
+    def _looked_again(
+        self, belief: Belief, prompt: Prompt, listen: Callable[[int, int], None]
+    ) -> Belief:
+        """With a second answer, told where the object is believed to be by then."""
+        found = self._on_scan(belief)
+        shape = self._grid.original.shape
+        shown = replace(prompt, base=Mask.within(shape, found.box, found.mask))
+        return self._with(belief, self.canvas(shown, listen), prompt) if shown.base else belief
 
     def _with(self, belief: Belief, answer: Canvas, prompt: Prompt) -> Belief:
         """The belief after one more answer, right at the clicks."""
