@@ -45,7 +45,10 @@ def trained(folder: Path, machine: str = "") -> Table:
         raise InputError(msg)
     hours = sum(_hours(log) for log in logs.values())
     where = f" on {machine}" if machine else ""
-    note = f"{hours:.1f} hours of training steps{where}, seed {recipe['seed']}; Dice on patches."
+    note = (
+        f"{hours:.1f} hours of training steps{where}, seed {recipe['seed']}; Dice of class prompts "
+        "on whole scans without competition, after clicks on patches."
+    )
     return Table("Learning curves", (note,), COLUMNS, rows)
 
 

@@ -652,7 +652,6 @@ def test_the_shipped_model_from_end_to_end(real_client):
     params = {"foreground": [[24, 22, 16]], "label": "liver"}
     values = voxels(ask(real_client, "vista3d_points", study, params, output="image").content)
     assert values[24, 22, 16] == 1
-    # The ball, roughly: most of it, and three times as often as by chance. No fat of people is so.
-    ball, body = body_array() == 110, body_array() > -1000
+    ball = body_array() == 110
     assert values[ball].mean() > 0.5
-    assert ball[values == 1].mean() > 3 * ball[body].mean()
+    assert ball[values == 1].mean() > 0.5  # the ball, not the fat around it
