@@ -16,9 +16,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from vista3d.inference.automatic import pad_patch
 from vista3d.inference.windows import WindowGrid
 from vista3d.network.vista3d import Vista3D
-from vista3d.training.augmentation import AIR, Patch, plain_patch
+from vista3d.training.augmentation import Patch, plain_patch
 from vista3d.training.data.prepared import Prepared
 from vista3d.training.learner import point_feature
 from vista3d.training.points import click_rounds
@@ -119,8 +120,7 @@ def scan_dice(model: Vista3D, case: Prepared, size: int) -> dict[int, float]:
         counts[0] += masks.flatten(1).sum(1)
         if hu.max() < BODY:
             continue
-        window = np.full((size,) * 3, AIR, np.float32)
-        window[local] = hu
+        window = pad_patch(hu.astype(np.float32), local, grid.window, "air")
         seen = torch.from_numpy(normalise(window))[None, None].to(_device(model))
         found = _found(model, seen, ids)[(slice(None), *local)] & new
         counts[1] += found.flatten(1).sum(1)
@@ -132,11 +132,10 @@ def scan_dice(model: Vista3D, case: Prepared, size: int) -> dict[int, float]:
 
 def _chosen(cases: list[Prepared]) -> list[tuple[Prepared, int]]:
     """Cases in turn, each with the annotated class that came up least often so far."""
-    pool = [case for case in cases if case.image is not None]
     count: dict[int, int] = {}
     chosen: list[tuple[Prepared, int]] = []
-    for number in range(PATCHES if pool else 0):
-        case = pool[number % len(pool)]
+    for number in range(PATCHES if cases else 0):
+        case = cases[number % len(cases)]
         classes = sorted(set(case.locations) & case.annotated, key=lambda i: (count.get(i, 0), i))
         if not classes:
             continue
