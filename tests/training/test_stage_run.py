@@ -26,7 +26,9 @@ def values(found: list[dict[str, float]], name: str = "loss") -> np.ndarray:
     return np.array([x.get(name, np.nan) for x in found])
 
 
-@pytest.mark.parametrize("stage", [AUTO, POINTS], ids=["auto", "points"])
+@pytest.mark.parametrize(
+    "stage", [AUTO, POINTS, replace(AUTO, optimiser="muon")], ids=["auto", "points", "muon"]
+)
 def test_a_killed_run_resumes_to_the_same_losses(stage, torso: Prepared, tmp_path: Path):
     whole = start(stage, tmp_path / "whole")
     expected = values(losses(whole, [torso], 6))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vista3d.anatomy import Structure, Vocabulary
+from vista3d.anatomy import STRUCTURES, Structure, Vocabulary
 from vista3d.errors import UsageError
 from vista3d.inference import workers
 from vista3d.inference.blending import RollingFeatures, WindowPlan, plan_windows
+from vista3d.inference.body import body
 from vista3d.inference.budget import (
     Budget,
     Demand,
@@ -129,7 +130,8 @@ def segment_volume(
             else PerClass(table.rows(slice(len(classes))), classes, shape, output)
         )
         sinks += [] if per_class is None else [per_class]
-        run_schedule(engine, hu, plan, schedule, preset, store, sinks, watch)
+        within = _where(meta, hu, grid.geometry.spacing)
+        run_schedule(engine, hu, plan, schedule, preset, store, sinks, watch, within)
     # Published weights answer as released.
     searched = organs(classes) if meta.exclusive else ()
     specks = remove_specks(label_map.labels, volume.geometry.spacing, searched)
@@ -155,8 +157,12 @@ def run_schedule(
     store: Tensor,
     sinks: list[Sink],
     watch: Watch,
+    within: np.ndarray | None = None,
 ) -> None:
-    """Run all windows of hu [h, w, d] and give every tile to every sink."""
+    """Run all windows of hu [h, w, d] and give every tile to every sink.
+
+    Outside of `within` bool [h, w, d] features are 0, as in windows without body.
+    """
     features = RollingFeatures(store, plan.axis)
     features.advance(schedule.first)
     weight, total = plan.weights(preset)
@@ -170,6 +176,8 @@ def run_schedule(
                 patch = pad_patch(hu[inside], local, plan.grid.window, preset.padding)
                 found = engine.runtime.tensor(normalise(patch, *scale))
                 share = torch.from_numpy(weight[local] / total[inside]).to(store.device)
+                if within is not None:
+                    share *= torch.from_numpy(within[inside]).to(store.device)
                 features.add(found[(slice(None), *local)].to(store.device), inside, share)
                 done += 1
                 step(done, len(plan.starts))
@@ -183,6 +191,15 @@ def run_schedule(
                     step(count, len(part.tiles))
                     label(tile)
         features.advance(part.first)
+
+
+def _where(meta: CheckpointMeta, hu: np.ndarray, spacing: Sequence[float]) -> np.ndarray | None:
+    """The patient, for models of human anatomy that were trained here; None: anywhere.
+
+    Published weights answer as released, and classes of a model's own may be of anything.
+    """
+    human = set(meta.classes) <= STRUCTURES.keys()
+    return body(hu, spacing) if meta.exclusive and human else None
 
 
 def _take_tile(features: RollingFeatures, sinks: list[Sink], tile: Tile) -> None:

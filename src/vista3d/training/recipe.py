@@ -35,10 +35,11 @@ class Stage:
         epochs: passes over the training scans, `PATCHES_PER_SCAN` patches each.
         batch: patches per optimiser step and process.
         sampling: how scans are chosen.
+        optimiser: `muon`: see `training/muon.py`.
         learning_rate: peak; cosine to zero over the stage.
         warmup: steps of linear warm-up.
-        weight_decay: of AdamW.
-        betas: of AdamW.
+        weight_decay: of either optimiser.
+        betas: of AdamW, and of what Muon leaves to Adam.
         clip: largest norm of the gradient; infinity: no clipping, as released.
         resynthesis: share of the patches of scans whose structures get other densities.
         validate_every: steps between validations; 0: only at the end.
@@ -51,6 +52,7 @@ class Stage:
     epochs: int = 0
     batch: int = 1
     sampling: Sampling = "scans"
+    optimiser: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = 2e-5
     warmup: int = 0
     weight_decay: float = 1e-5
@@ -204,6 +206,7 @@ _WIDE = AutoStage(
     patch=80,
     steps=1300,
     sampling="weights",
+    optimiser="muon",
     learning_rate=6e-4,
     warmup=50,
     weight_decay=1e-2,
@@ -223,6 +226,7 @@ _SEGMENTED = PointStage(
     views=5,
     steps=1200,
     sampling="weights",
+    optimiser="muon",
     learning_rate=1e-3,
     head_rate=2e-3,
     warmup=50,
@@ -235,8 +239,8 @@ _SEGMENTED = PointStage(
     lead_in=150,
     supervoxels=True,
     shares=BranchShares(
-        regular=0.36, part=0.08, neighbour=0.06, unseen=0.1, random=0.06,
-        unnamed=0.14, cut=0.04, union=0.04, alike=0.06, lesion=0.06,
+        regular=0.32, part=0.08, neighbour=0.06, unseen=0.1, random=0.06,
+        unnamed=0.12, cut=0.04, union=0.04, alike=0.05, lesion=0.05, bone=0.08,
     ),
     validate_every=300,
 )  # fmt: skip
@@ -286,8 +290,8 @@ MINI = Recipe(
             lead_in=0,
             supervoxels=False,
             shares=BranchShares(
-                regular=0.45, part=0, neighbour=0, unseen=0, random=0,
-                unnamed=0.25, cut=0.06, union=0.06, alike=0.09, lesion=0.09,
+                regular=0.38, part=0, neighbour=0, unseen=0, random=0,
+                unnamed=0.18, cut=0.06, union=0.06, alike=0.09, lesion=0.09, bone=0.14,
             ),
             validate_every=200,
         ),

@@ -28,6 +28,7 @@ from vista3d.training.data.prepared import Prepared
 from vista3d.training.examples import Example, Examples
 from vista3d.training.initial import look_at_the_click
 from vista3d.training.learner import Losses, learn, prepared_head, trained
+from vista3d.training.muon import Muon
 from vista3d.training.recipe import PointStage, Recipe
 from vista3d.training.validation import validate
 
@@ -37,6 +38,8 @@ CHECKPOINT_EVERY = 50
 """Steps between checkpoints: at most minutes of work are lost."""
 
 LOG_EVERY = 10
+
+OPTIMISERS = {"adamw": torch.optim.AdamW, "muon": Muon}
 
 CHECKPOINT = "state.pt"
 """In the folder of a stage: network, weight average, optimiser, step."""
@@ -75,7 +78,7 @@ class StageRun:
         if isinstance(self.stage, PointStage) and self.stage.lead_in:
             look_at_the_click(self.model.point_head, recipe.seed)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-        self.optimiser = torch.optim.AdamW(
+        self.optimiser = OPTIMISERS[self.stage.optimiser](
             trained(self.model, self.stage),  # type: ignore[arg-type]
             lr=self.stage.learning_rate,
             betas=self.stage.betas,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vista3d.training.sampler import Scene, draw_balls
-from vista3d.training.sampler.extras import alike, cut, paint_lesion, union
+from vista3d.training.sampler.extras import alike, bone, cut, paint_lesion, union
 from vista3d.training.sampler.morphology import dilate
 from vista3d.training.sampler.scene import SMALLEST
 
@@ -63,6 +63,31 @@ def test_a_region_stays_in_one_tissue(organs, hu):
             counts = torch.bincount(organs[target.mask])
             assert counts.max() > 0.75 * counts.sum()
     assert found > 10
+
+
+def test_a_piece_of_bone_ends_where_it_is_thinnest_and_holds_its_marrow():
+    scan = torch.full((32, 32, 32), 40.0)
+    left = (slice(4, 14), slice(8, 24), slice(8, 24))
+    scan[left], scan[18:28, 8:24, 8:24] = 600.0, 600.0
+    scan[14:18, 15:17, 15:17] = 600.0
+    scan[8:9, 12:20, 12:20] = 100.0  # marrow
+    first = torch.zeros(scan.shape, dtype=torch.bool)
+    first[left] = True
+    sides = set()
+    for seed in range(20):
+        target = bone(scan, np.random.default_rng(seed))
+        assert target is not None
+        assert target.novel
+        mirrored = target.mask.flip(0)
+        mask = target.mask if target.mask[5, 10, 10] else mirrored
+        sides.add(bool(target.mask[5, 10, 10]))
+        assert (mask & first).sum() == first.sum()
+        assert (mask & ~first).sum() <= 2 * 2 * 3
+    assert sides == {True, False}
+
+
+def test_there_is_no_bone_in_fat():
+    assert bone(torch.full((24, 24, 24), -80.0), np.random.default_rng(0)) is None
 
 
 def test_a_lesion_changes_the_scan_where_its_mask_is(hu):

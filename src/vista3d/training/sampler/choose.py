@@ -14,7 +14,7 @@ from vista3d.training.sampler import branches, extras
 from vista3d.training.sampler.scene import Scene
 from vista3d.training.sampler.target import Target
 
-NAMELESS = frozenset({"unseen", "random", "alike", "lesion"})
+NAMELESS = frozenset({"unseen", "random", "alike", "bone", "lesion"})
 """Branches that need no labelled structure."""
 
 
@@ -36,6 +36,7 @@ class BranchShares:
         union: two structures that touch.
         alike: a region of similar density.
         lesion: painted into the scan; one a patch, before anything else is chosen.
+        bone: a piece of bone.
     """
 
     regular: float = 0.6
@@ -48,6 +49,7 @@ class BranchShares:
     union: float = 0.0
     alike: float = 0.0
     lesion: float = 0.0
+    bone: float = 0.0
 
     def __post_init__(self) -> None:
         if min(astuple(self)) < 0 or abs(sum(astuple(self)) - 1) > 1e-6:
@@ -159,5 +161,6 @@ def _nameless(
         "unseen": lambda: branches.unseen_supervoxel(scene, asked, rng),
         "random": lambda: branches.random_supervoxel(scene, asked, rng),
         "alike": lambda: extras.alike(hu, rng),
+        "bone": lambda: extras.bone(hu, rng),
     }
     return makers[name]() if name in makers else None
