@@ -66,6 +66,14 @@ def finetune(
             "--patch", show_default=False, help="Voxels per side. Default: from the scans."
         ),
     ] = None,
+    pieces: Annotated[
+        Literal["auto", "one", "any"],
+        typer.Option(
+            "--pieces",
+            help="one: keep the surest piece of each structure. auto: where it is in one piece "
+            "in all scans.",
+        ),
+    ] = "auto",
     seed: Seed = 0,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     cache: Cache = None,
@@ -78,7 +86,8 @@ def finetune(
 
     model = tune(
         initial, data, map_, output, cases=cases, mode=mode, points=points, minutes=minutes,
-        steps=steps, spacing=spacing, patch=patch, seed=seed, device=device, cache=cache,
+        steps=steps, spacing=spacing, patch=patch, pieces=pieces, seed=seed, device=device,
+        cache=cache,
     )  # fmt: skip
     names = ", ".join(f"{i} {model.vocabulary.by_id(i).name}" for i in model.meta.classes)
     typer.echo(f"{output / 'model.safetensors'}: {names}")

@@ -31,6 +31,7 @@ from vista3d.inference.budget import (
     window_bytes,
 )
 from vista3d.inference.labelling import ClassTable, LabelMap, Output, PerClass, Sink
+from vista3d.inference.pieces import keep_surest
 from vista3d.inference.presets import Preset
 from vista3d.inference.runtimes import Runtime
 from vista3d.inference.schedule import Schedule, make_schedule
@@ -122,7 +123,8 @@ def segment_volume(
     with _feature_store(budget, engine, plan, schedule, scratch) as store:
         table = engine.class_table(classes + rivals, str(store.device))
         names = classes + (0,) * len(rivals)
-        label_map = LabelMap(table, names, shape, exclusive=meta.exclusive)
+        single = tuple(i for i in classes if i in meta.single)
+        label_map = LabelMap(table, names, shape, exclusive=meta.exclusive, strengths=bool(single))
         sinks: list[Sink] = [label_map]
         per_class = (
             None
@@ -135,10 +137,12 @@ def segment_volume(
     # Published weights answer as released.
     searched = organs(classes) if meta.exclusive else ()
     specks = remove_specks(label_map.labels, volume.geometry.spacing, searched)
+    pieces = keep_surest(label_map.labels, label_map.strengths, single)
     run = {
         "windows": len(plan.starts),
         "windows_skipped": plan.skipped,
         "specks_removed": specks,
+        "pieces_removed": pieces,
         "model_grid": list(grid.geometry.shape),
         "feature_planes": schedule.planes,
         "memory": budget.summary(),
@@ -242,7 +246,7 @@ def _demand(
         scan=volume.array.nbytes + 8 * voxels,
         features=4 * channels * plane * schedule.planes,
         window=window_bytes(channels, plan.grid.window, engine.runtime.precision),
-        result=volume.array.size * (2 + bytes_per_class * count),
+        result=volume.array.size * (2 + 2 * bool(engine.meta.single) + bytes_per_class * count),
     )
 
 

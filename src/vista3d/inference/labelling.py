@@ -89,10 +89,17 @@ class LabelMap:
         ids: K global ids; 0 for a class that only competes.
         shape: of the scan.
         exclusive: see `CheckpointMeta`.
+        strengths: whether to keep the logit of each voxel's label, 2 bytes a voxel.
     """
 
     def __init__(
-        self, table: ClassTable, ids: tuple[int, ...], shape: Triple, *, exclusive: bool = False
+        self,
+        table: ClassTable,
+        ids: tuple[int, ...],
+        shape: Triple,
+        *,
+        exclusive: bool = False,
+        strengths: bool = False,
     ) -> None:
         self._table = table
         self._exclusive = exclusive
@@ -102,6 +109,7 @@ class LabelMap:
         self._ids = torch.tensor(ids, dtype=torch.uint8 if small else torch.int32)
         # Fortran order: NIfTI is written so, and planes of the scan are filled one after another.
         self.labels = np.zeros(shape, np.uint8 if small else np.uint16, order="F")
+        self.strengths = np.zeros(shape if strengths else (0, 0, 0), np.float16, order="F")
 
     def take(self, tile: Tile, features: Tensor) -> None:
         """Label one tile."""
@@ -133,6 +141,8 @@ class LabelMap:
         if best is not None:
             ground = best if evidence is None else tile.interpolate(evidence[None])[0]
             self.labels[tile.target] = label.masked_fill_(ground <= 0, 0).cpu().numpy()
+            if self.strengths.size:
+                self.strengths[tile.target] = best.half().cpu().numpy()
 
 
 def _strongest(values: Tensor, names: Tensor) -> tuple[Tensor, Tensor]:

@@ -38,6 +38,8 @@ class CheckpointMeta:
         names: of those among them that only this model has (fine-tuned on a new structure).
         margins: class id -> what is taken off its logit, chosen on training scans
             (`studies.calibration`); 0 for the others, and for all classes of the published models.
+        single: those of them that hang together in everybody: one piece of each is kept
+            (`inference.pieces`). Found in the masks that a model was fine-tuned on.
         click_memory: whether an object's answers are averaged and made right at its clicks
             (`inference.interactive.belief`); the published models' answers stand alone.
         licence: of the weights, shown to users.
@@ -70,6 +72,7 @@ class CheckpointMeta:
     exclusive: bool = False
     click_memory: bool = False
     margins: dict[int, float] = field(default_factory=dict)
+    single: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         low, high = self.intensity
@@ -92,6 +95,7 @@ class CheckpointMeta:
             (all(1 <= i <= last for i in self.classes), "classes", f"ids of 1..{last}"),
             (set(self.names) <= set(self.classes), "names", f"names of {self.classes}"),
             (set(self.margins) <= set(self.classes), "margins", f"of {self.classes}"),
+            (set(self.single) <= set(self.classes), "single", f"some of {self.classes}"),
         )
         for fine, name, rule in checks:
             if not fine:
@@ -157,7 +161,8 @@ class CheckpointMeta:
                 values[key] = tuple(values[key])
             values["names"] = {int(i): str(n) for i, n in values.get("names", {}).items()}
             values["margins"] = {int(i): float(m) for i, m in values.get("margins", {}).items()}
-            values["modalities"] = tuple(values.get("modalities", ()))
+            for key in ("modalities", "single"):
+                values[key] = tuple(values.get(key, ()))
             for key in ("point_window", "point_context"):
                 if values.get(key) is not None:
                     values[key] = tuple(values[key])

@@ -74,3 +74,21 @@ def test_one_sided_structures_are_not_mirrored():
     assert not make_plan([scan()], (Target("1", 346, "Left cyst"),), BASE).mirror
     # Of the table's classes it is known what they become in the mirror.
     assert make_plan([scan()], (Target("1", 14),), BASE).mirror
+
+
+def pair() -> Volume:
+    """Two balls, the smaller one an eighth of the larger."""
+    large, small = ball(40, 1.0).array, ball(20, 1.0).array
+    grid = np.zeros((70, 45, 45), bool)
+    grid[tuple(slice(n) for n in large.shape)] = large
+    grid[45 : 45 + small.shape[0], : small.shape[1], : small.shape[2]] = small
+    return cut_out(Volume(grid, np.diag([1.0] * 4)))
+
+
+def test_one_piece_where_it_is_one_in_three_scans_or_more():
+    parted = replace(scan(), masks={346: pair()})
+    assert make_plan([scan()] * 3, NEW, BASE).single == (346,)
+    assert make_plan([scan()] * 2, NEW, BASE).single == ()
+    assert make_plan([scan(), scan(), parted], NEW, BASE).single == ()
+    assert make_plan([scan()], NEW, BASE, pieces="one").single == (346,)
+    assert make_plan([scan()] * 3, NEW, BASE, pieces="any").single == ()

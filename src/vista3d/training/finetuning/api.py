@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vista3d.inference import Model, load
 from vista3d.training.finetuning.job import Request, plan_job
+from vista3d.training.finetuning.plan import Pieces
 from vista3d.training.finetuning.stages import STEPS, Mode
 
 
@@ -29,6 +30,7 @@ def finetune(
     learning_rate: float | None = None,
     spacing: float | None = None,
     patch: int | None = None,
+    pieces: Pieces = "auto",
     seed: int = 0,
     device: str = "auto",
     cache: Path | None = None,
@@ -50,6 +52,8 @@ def finetune(
         learning_rate: at its peak; None: of the mode.
         spacing: of the model grid, mm; None: chosen from the scans, as is the patch.
         patch: voxels per side.
+        pieces: "one": of each structure the surest piece is kept; "any": all are; "auto": one,
+            where it hangs together in all scans (three or more).
         seed: of everything drawn.
         device: "auto", "cpu" or "cuda".
         cache: of prepared scans; None: in the run folder.
@@ -66,7 +70,7 @@ def finetune(
     base = model if isinstance(model, Model) else load(model, runtime="torch", precision="fp32")
     asked = Request(
         map=map, cases=cases, mode=mode, points=points, minutes=minutes, steps=steps,
-        learning_rate=learning_rate, spacing=spacing, patch=patch, seed=seed,
+        learning_rate=learning_rate, spacing=spacing, patch=patch, pieces=pieces, seed=seed,
     )  # fmt: skip
     job = plan_job(asked, base.meta, Path(dataset), output, device, cache)
     job.run({key: value.cpu() for key, value in base.network.state_dict().items()})

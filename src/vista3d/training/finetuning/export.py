@@ -65,6 +65,7 @@ def describe(
         intensity_kind="hu",
         classes=tuple(sorted(target.class_id for target in targets)),
         exclusive=True,
+        single=plan.single,
         click_memory=base.click_memory,
         names={target.class_id: target.name for target in targets if target.name},
         licence=base.licence.removesuffix(TERMS) + TERMS,

@@ -23,7 +23,7 @@ from vista3d.training.examples import prepare_all
 from vista3d.training.finetuning.best import Best
 from vista3d.training.finetuning.export import describe, write_model
 from vista3d.training.finetuning.nearest import nearest_class, with_row
-from vista3d.training.finetuning.plan import Plan, make_plan
+from vista3d.training.finetuning.plan import PIECES, Pieces, Plan, make_plan
 from vista3d.training.finetuning.scans import Scans, choose
 from vista3d.training.finetuning.stages import (
     MODES,
@@ -58,6 +58,7 @@ class Request:
     learning_rate: float | None = None
     spacing: float | None = None
     patch: int | None = None
+    pieces: Pieces = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -67,6 +68,9 @@ class Request:
         wrong = {name: n for name, n in numbers.items() if n is not None and n <= 0}
         if self.mode not in MODES or wrong:
             msg = f"mode {self.mode!r}, {wrong}: the mode is one of {MODES}, numbers are above 0"
+            raise UsageError(msg)
+        if self.pieces not in PIECES:
+            msg = f"pieces {self.pieces!r} is not one of {PIECES}"
             raise UsageError(msg)
 
 
@@ -96,6 +100,7 @@ def plan_job(
     fabric = make_fabric(device, 1, output)
     plan = make_plan(
         scans.measured, targets, base, spacing=asked.spacing, patch=asked.patch,
+        pieces=asked.pieces,
         accelerator=fabric.device.type != "cpu",
     )  # fmt: skip
     job = Job(output, fabric, scans, targets, plan, base, asked, cache or output / "prepared")

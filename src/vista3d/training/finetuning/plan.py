@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Literal
 
 import numpy as np
 
@@ -26,6 +27,16 @@ CPU_PATCH = 64
 of `mini` there is 0.55 instead of 0.54 (docs/training.md)."""
 
 
+WHOLE = 0.95
+"""Share of a mask in its largest piece, of a structure in one piece: annotators leave bits."""
+
+ENOUGH = 3
+"""Scans in which a structure must be in one piece: one or two metastases may be alone by chance."""
+
+Pieces = Literal["auto", "one", "any"]
+PIECES: tuple[Pieces, ...] = ("auto", "one", "any")
+
+
 @dataclass(frozen=True)
 class Plan:
     """What was decided from the scans.
@@ -37,6 +48,7 @@ class Plan:
         hounsfield: whether the scans are in HU; those are then the released model's window, which
             all training uses.
         mirror: whether patches are mirrored left to right.
+        single: classes of which one piece is kept (`inference.pieces`).
     """
 
     spacing: float
@@ -44,6 +56,7 @@ class Plan:
     intensity: tuple[float, float]
     hounsfield: bool
     mirror: bool
+    single: tuple[int, ...] = ()
 
 
 def make_plan(
@@ -53,6 +66,7 @@ def make_plan(
     *,
     spacing: float | None = None,
     patch: int | None = None,
+    pieces: Pieces = "auto",
     accelerator: bool = False,
 ) -> Plan:
     """Decide.
@@ -62,6 +76,8 @@ def make_plan(
         targets: what is learned.
         base: of the model that is started from.
         spacing, patch: fixed by the user.
+        pieces: whether one piece of every structure is kept, or as many as there are; "auto": one,
+            where the structure is in one piece in all scans, `ENOUGH` or more.
         accelerator: whether there is one.
     """
     grid = spacing or choose_spacing(scans, base)
@@ -73,6 +89,16 @@ def make_plan(
         intensity=(vol.A_MIN, vol.A_MAX) if hounsfield else (median(lows), median(highs)),
         hounsfield=hounsfield,
         mirror=not any({"left", "right"} & set(t.name.lower().split()) for t in targets),
+        single=tuple(t.class_id for t in targets if _is_single(t.class_id, scans, pieces)),
+    )
+
+
+def _is_single(class_id: int, scans: Sequence[Scan], pieces: Pieces) -> bool:
+    if pieces != "auto":
+        return pieces == "one"
+    masks = [scan.masks[class_id].array for scan in scans if class_id in scan.masks]
+    return len(masks) >= ENOUGH and all(
+        np.count_nonzero(vol.largest(mask > 0)) >= WHOLE * np.count_nonzero(mask) for mask in masks
     )
 
 
