@@ -279,6 +279,27 @@ def test_exclusive_classes_equal_brute_force():
     assert np.array_equal(alone, _labels(table[:1], features, exclusive=False))
 
 
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_a_margin_of_all_classes_is_taken_off_the_evidence(exclusive: bool):
+    rng = np.random.default_rng(5)
+    features = rng.standard_normal((6, 7, 6, 5)).astype(np.float32)
+    vectors = torch.from_numpy(rng.standard_normal((9, 6)).astype(np.float32))
+    (tile,) = plan_tiles((7, 6, 5), np.eye(4), (7, 6, 5))
+    sinks = []
+    for margin in (0.0, 2.0):
+        table = ClassTable(vectors, torch.full((9,), margin))
+        sinks.append(
+            LabelMap(table, tuple(range(1, 10)), (7, 6, 5), exclusive=exclusive, evidence=True)
+        )
+        sinks[-1].take(tile, torch.from_numpy(features))
+    free, strict = sinks
+    assert (free.evidence[free.labels > 0] > 0).all()
+    expected = np.where(free.evidence > 2.0, free.labels, 0)
+    clear = np.abs(free.evidence - 2.0) > 0.01  # float16
+    assert np.array_equal(strict.labels[clear], expected[clear])
+    assert 0 < (strict.labels > 0).sum() < (free.labels > 0).sum()
+
+
 def test_a_margin_is_taken_off_the_logit():
     """One of two classes must win by its margin, against the other and against background."""
     (tile,) = plan_tiles((4, 4, 4), np.eye(4), (4, 4, 4))

@@ -28,11 +28,13 @@ class Dial:
     meta: CheckpointMeta
     vocabulary: Vocabulary
 
-    def segment(self, volume, classes):
+    def segment(self, volume, classes, *, output):
         """The first class, where it is dense enough."""
-        least = 50 * (1 + self.meta.margins.get(classes[0], 0.0))
-        labels = np.where(volume.array > least, classes[0], 0).astype(np.uint8)
-        return Segmentation(labels, volume, tuple(classes))
+        assert output == "evidence"
+        margin = self.meta.margins.get(classes[0], 0.0)
+        evidence = (volume.array / 50 - 1 - margin).astype(np.float16)
+        labels = np.where(evidence > 0, classes[0], 0).astype(np.uint8)
+        return Segmentation(labels, volume, tuple(classes), evidence=evidence)
 
 
 @pytest.fixture

@@ -55,6 +55,9 @@ class Segmentation:
         vocabulary: of the model; says what the ids are called.
         probabilities: per class float16 [i, j, k], where asked for.
         masks: per class bool [i, j, k]; they may overlap; where asked for.
+        evidence: float16 [i, j, k], the logit against background, that of the label or, of
+            exclusive classes, of all together; where asked for. It is above 0 at every label, and
+            a margin of all classes is taken off it.
         run: how it was made: model, device, precision, timings, memory, windows, versions.
     """
 
@@ -63,6 +66,7 @@ class Segmentation:
     classes: tuple[int, ...]
     probabilities: dict[int, np.ndarray] | None = None
     masks: dict[int, np.ndarray] | None = None
+    evidence: np.ndarray | None = None
     run: dict[str, Any] = field(default_factory=dict)
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
 
@@ -124,11 +128,12 @@ def segment_volume(
         table = engine.class_table(classes + rivals, str(store.device))
         names = classes + (0,) * len(rivals)
         single = tuple(i for i in classes if i in meta.single)
-        label_map = LabelMap(table, names, shape, exclusive=meta.exclusive, strengths=bool(single))
+        weighed = bool(single) or output == "evidence"
+        label_map = LabelMap(table, names, shape, exclusive=meta.exclusive, evidence=weighed)
         sinks: list[Sink] = [label_map]
         per_class = (
             None
-            if output == "labels"
+            if output in ("labels", "evidence")
             else PerClass(table.rows(slice(len(classes))), classes, shape, output)
         )
         sinks += [] if per_class is None else [per_class]
@@ -137,7 +142,7 @@ def segment_volume(
     # Published weights answer as released.
     searched = organs(classes) if meta.exclusive else ()
     specks = remove_specks(label_map.labels, volume.geometry.spacing, searched)
-    pieces = keep_surest(label_map.labels, label_map.strengths, single)
+    pieces = keep_surest(label_map.labels, label_map.evidence, single)
     run = {
         "windows": len(plan.starts),
         "windows_skipped": plan.skipped,
@@ -149,6 +154,8 @@ def segment_volume(
         "seconds_by_step": watch.seconds,
     }
     extra: dict[str, Any] = {} if per_class is None else {output: per_class.volumes}
+    if output == "evidence":
+        extra = {"evidence": label_map.evidence}
     return Segmentation(label_map.labels, volume, classes, run=run, **extra)
 
 
@@ -241,12 +248,13 @@ def _demand(
     voxels = int(np.prod(plan.grid.shape))
     plane = voxels // plan.grid.shape[plan.axis]
     channels = engine.network.config.features
-    bytes_per_class = {"labels": 0, "masks": 1, "probabilities": 2}[output]
+    bytes_per_class = {"labels": 0, "evidence": 0, "masks": 1, "probabilities": 2}[output]
+    weighed = output == "evidence" or bool(engine.meta.single)
     return Demand(
         scan=volume.array.nbytes + 8 * voxels,
         features=4 * channels * plane * schedule.planes,
         window=window_bytes(channels, plan.grid.window, engine.runtime.precision),
-        result=volume.array.size * (2 + 2 * bool(engine.meta.single) + bytes_per_class * count),
+        result=volume.array.size * (2 + 2 * weighed + bytes_per_class * count),
     )
 
 

@@ -28,7 +28,7 @@ from torch import Tensor
 from vista3d.inference.tiles import Tile, plan_tiles
 from vista3d.inference.windows import Triple
 
-Output = Literal["labels", "probabilities", "masks"]
+Output = Literal["labels", "probabilities", "masks", "evidence"]
 
 _CHUNK = 64
 """Classes whose logits on the model grid are held at once."""
@@ -89,7 +89,7 @@ class LabelMap:
         ids: K global ids; 0 for a class that only competes.
         shape: of the scan.
         exclusive: see `CheckpointMeta`.
-        strengths: whether to keep the logit of each voxel's label, 2 bytes a voxel.
+        evidence: whether to keep what speaks against background in each voxel, 2 bytes each.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class LabelMap:
         shape: Triple,
         *,
         exclusive: bool = False,
-        strengths: bool = False,
+        evidence: bool = False,
     ) -> None:
         self._table = table
         self._exclusive = exclusive
@@ -109,7 +109,7 @@ class LabelMap:
         self._ids = torch.tensor(ids, dtype=torch.uint8 if small else torch.int32)
         # Fortran order: NIfTI is written so, and planes of the scan are filled one after another.
         self.labels = np.zeros(shape, np.uint8 if small else np.uint16, order="F")
-        self.strengths = np.zeros(shape if strengths else (0, 0, 0), np.float16, order="F")
+        self.evidence = np.zeros(shape if evidence else (0, 0, 0), np.float16, order="F")
 
     def take(self, tile: Tile, features: Tensor) -> None:
         """Label one tile."""
@@ -141,8 +141,8 @@ class LabelMap:
         if best is not None:
             ground = best if evidence is None else tile.interpolate(evidence[None])[0]
             self.labels[tile.target] = label.masked_fill_(ground <= 0, 0).cpu().numpy()
-            if self.strengths.size:
-                self.strengths[tile.target] = best.half().cpu().numpy()
+            if self.evidence.size:
+                self.evidence[tile.target] = ground.half().cpu().numpy()
 
 
 def _strongest(values: Tensor, names: Tensor) -> tuple[Tensor, Tensor]:

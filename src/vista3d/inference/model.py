@@ -60,7 +60,8 @@ class Model(Engine):
             affine: [4, 4] voxel -> RAS+ mm, for an array.
             modality: of the scan: "ct", and of the CT+MR model "mr" (body) or "mr-brain".
             preset: "default", "bundle" or "paper" (see `presets`).
-            output: "labels", or also "probabilities" or overlapping "masks" per class.
+            output: "labels", or also "probabilities" or overlapping "masks" per class,
+                or the "evidence" against background.
             progress: called with each step and its fraction.
             cancel: set it to stop; CancelledError follows within a window.
             memory_limit: bytes of RAM to plan with, scan included; None looks at the machine.

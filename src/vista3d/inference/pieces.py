@@ -17,12 +17,12 @@ SHARE = 0.1
 """Of the largest piece: below it, none is the structure, however sure."""
 
 
-def keep_surest(labels: np.ndarray, strength: np.ndarray, classes: Iterable[int]) -> int:
+def keep_surest(labels: np.ndarray, evidence: np.ndarray, classes: Iterable[int]) -> int:
     """Set all but one piece of each of some classes to 0.
 
     Args:
         labels: [i, j, k] ids, 0 background; changed in place.
-        strength: [i, j, k], the logit of each voxel's label.
+        evidence: [i, j, k], see `Segmentation`.
         classes: those that are in one piece in everybody.
 
     Returns:
@@ -40,7 +40,7 @@ def keep_surest(labels: np.ndarray, strength: np.ndarray, classes: Iterable[int]
         parts = components(mask[box])
         sizes = np.bincount(parts.ravel())
         sizes[0] = 0
-        sums = np.bincount(parts.ravel(), strength[box].ravel().astype(np.float64))
+        sums = np.bincount(parts.ravel(), evidence[box].ravel().astype(np.float64))
         means = np.divide(sums, sizes, out=np.full(len(sizes), -np.inf), where=sizes > 0)
         means[sizes < SHARE * sizes.max()] = -np.inf
         labels[box][(parts > 0) & (parts != means.argmax())] = 0

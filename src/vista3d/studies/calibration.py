@@ -56,9 +56,10 @@ def calibrate(
     cases: Iterable[EvaluationCase],
     listen: Callable[[str], None] = lambda name: None,
 ) -> list[Line]:
-    """Segment each scan with each margin, and choose the best one of every class.
+    """Segment each scan, and choose the best margin of every class.
 
-    All classes have the same margin while it is tried: neighbours that touch are few.
+    All classes have the same margin while it is tried (neighbours that touch are few), which takes
+    it off the evidence against background and moves no border between classes.
 
     Args:
         model: its own margins do not count.
@@ -68,7 +69,7 @@ def calibrate(
     Raises:
         UsageError: no class of the model is drawn in any scan.
     """
-    tried = [_with(model, dict.fromkeys(model.meta.classes, margin)) for margin in MARGINS]
+    bare = replace(model, meta=replace(model.meta, margins={}))
     scores: dict[int, list[list[float]]] = {}
     for case in cases:
         listen(case.name)
@@ -78,9 +79,11 @@ def calibrate(
         drawn = {i: m for i, m in masks.items() if i in model.meta.classes and m.any()}
         if not drawn:
             continue
-        found = [one.segment(volume, list(drawn)).labels for one in tried]
+        found = bare.segment(volume, list(drawn), output="evidence")
+        assert found.evidence is not None
         for number, mask in drawn.items():
-            row = [dice(labels == number, mask) for labels in found]
+            own = found.labels == number
+            row = [dice(own & (found.evidence > margin), mask) for margin in MARGINS]
             scores.setdefault(number, []).append(row)
     if not scores:
         msg = f"no scan has a structure that model {model.meta.name!r} was trained on"
@@ -92,10 +95,6 @@ def calibrated(meta: CheckpointMeta, lines: Iterable[Line]) -> CheckpointMeta:
     """The metadata with the chosen margins; classes without a line keep a margin of 0."""
     margins = {line.class_id: line.margin for line in lines if line.margin}
     return replace(meta, margins=margins)
-
-
-def _with(model: Model, margins: dict[int, float]) -> Model:
-    return replace(model, meta=replace(model.meta, margins=margins))
 
 
 def _line(model: Model, number: int, rows: list[list[float]]) -> Line:
