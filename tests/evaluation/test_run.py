@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -18,6 +19,7 @@ from vista3d.network.checkpoint import save_checkpoint
 from vista3d.network.config import NetworkConfig
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.network.vista3d import Vista3D
+from vista3d.training.finetuning.export import fingerprint
 
 CLEAN = ("auto", "point", "auto+point", "clicks", "zero-shot")
 
@@ -211,6 +213,23 @@ def test_everything_can_be_prompted_instead_of_the_data_sets_classes(data, weigh
     vista3d.evaluate(source(weights), data, **chosen)
     vista3d.evaluate(source(weights), data, everything=True, **chosen)
     assert asked == [(1,), (1, 3)]
+
+
+def test_scans_that_a_model_saw_are_named(data, weights, caplog):
+    model = vista3d.load(weights, device="cpu", runtime="torch", precision="fp32")
+    seen = replace(model.meta, provenance={"seen": [fingerprint("case0"), fingerprint("else")]})
+    vista3d.evaluate(replace(model, meta=seen), data, split=None, cases=2)
+    assert "fine-tuned on 1 of these 2 scans (case0)" in caplog.text
+
+
+def test_nothing_to_score_is_an_error(data, weights, tmp_path):
+    """The first scan has no spleen, and nobody says that it was looked for."""
+    mapping = tmp_path / "mapping.json"
+    mapping.write_text(json.dumps({"datasets": {"Dataset001_Made": {"complete": False}}}))
+    with pytest.raises(UsageError, match="no structure was scored in any of 1 scans"):
+        vista3d.evaluate(
+            source(weights), data, split=None, cases=1, labels="2:spleen", mapping=mapping
+        )
 
 
 def test_labels_can_be_named_on_the_spot(data, weights):

@@ -57,6 +57,13 @@ def _descriptors(card: Card) -> dict[str, Any]:
     }
 
 
+def _threshold(card: Card) -> str:
+    if not card.meta.exclusive:
+        return "Logit 0, the same for every class; of several classes the largest."
+    margins = " after the margins of the classes are taken off" if card.meta.margins else ""
+    return f"Sum of exp(logit) over all classes above 1{margins}; of the classes the largest."
+
+
 def _properties(card: Card) -> dict[str, Any]:
     words = card.words
     return {
@@ -64,7 +71,7 @@ def _properties(card: Card) -> dict[str, Any]:
         "Availability": words.availability,
         "Clinical benefit": words.benefit,
         "Clinical workflow phase": words.workflow_phase,
-        "Decision threshold": "Logit 0, the same for every class; of several classes the largest.",
+        "Decision threshold": _threshold(card),
         "Degree of automation": words.automation,
         "Indications for use": words.indications,
         "Input": described.input_text(card),

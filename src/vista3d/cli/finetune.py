@@ -82,8 +82,11 @@ def finetune(
 
     Example: vista3d finetune --data Dataset001_Mine --map "1:pancreas" --cases 5 -o RUN
     """
+    import logging
+
     from vista3d.training.finetuning import finetune as tune
 
+    logging.getLogger("vista3d.training").setLevel(logging.INFO)  # minutes of silence otherwise
     model = tune(
         initial, data, map_, output, cases=cases, mode=mode, points=points, minutes=minutes,
         steps=steps, spacing=spacing, patch=patch, pieces=pieces, seed=seed, device=device,

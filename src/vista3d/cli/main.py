@@ -76,32 +76,40 @@ def main(args: list[str] | None = None) -> None:
     except (Vista3DError, OSError, ModuleNotFoundError) as error:
         if options.debug or os.environ.get("VISTA3D_DEBUG"):
             raise
-        sys.stderr.write(f"error: {_in_words(error)}\n")
+        sys.stderr.write(f"error: {_in_words(error, options.command)}\n")
         sys.exit(error.exit_code if isinstance(error, Vista3DError) else 1)
     except KeyboardInterrupt:
         sys.stderr.write("cancelled\n")
         sys.exit(130)
 
 
-def _in_words(error: Exception) -> str:
+EXTRAS = {"finetune": "train", "calibrate": "evaluate"}
+"""Command -> the extra that it comes with, where their names differ."""
+
+
+def _in_words(error: Exception, command: str) -> str:
     """Our errors say it themselves; the system's name a file and what is wrong with it."""
     if isinstance(error, ModuleNotFoundError):
-        return _how_to_get(str(error.name).split(".")[0])
+        return _how_to_get(str(error.name).split(".")[0], EXTRAS.get(command, command))
     if not isinstance(error, OSError):
         return str(error)
     place = "" if error.filename is None else f"'{error.filename}': "
     return f"{place}{error.strerror or error}"
 
 
-def _how_to_get(module: str) -> str:
+def _how_to_get(module: str, preferred: str) -> str:
     """What to install for a package that is not there, as our own metadata names it."""
     from importlib.metadata import requires
 
+    extras = []
     for line in requires("vista3d") or ():
         package = re.split(r"[^\w-]", line, maxsplit=1)[0].replace("-", "_")
         extra = re.search(r"extra == ['\"](\w+)", line)
         if package.lower() == module.lower() and extra and extra[1] != "test":
-            return f"this needs the package {module!r}: pip install 'vista3d[{extra[1]}]'"
+            extras.append(extra[1])
+    if extras:
+        chosen = preferred if preferred in extras else extras[0]
+        return f"this needs the package {module!r}: pip install 'vista3d[{chosen}]'"
     return f"this needs the package {module!r}, which is not installed"
 
 

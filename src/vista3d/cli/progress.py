@@ -187,7 +187,8 @@ def outcome(result: CaseResult, total: int) -> str:
     name = result.case.name
     if result.state == "finished":
         found = sum(row.voxels > 0 for row in result.rows)
-        text = f"{name}: {found} structures in {duration(result.seconds)}"
+        plural = "" if found == 1 else "s"
+        text = f"{name}: {found} structure{plural} in {duration(result.seconds)}"
     elif result.state == "skipped":
         text = f"{name}: finished before, skipped"
     else:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from vista3d.errors import UsageError
+from vista3d.evaluation.case import EvaluationCase
 from vista3d.evaluation.metrics import TOLERANCE_MM
 from vista3d.evaluation.protocols import budgets, takes_clicks
 from vista3d.evaluation.protocols import protocol as protocol_by_name
@@ -16,9 +18,13 @@ from vista3d.evaluation.run_folder import collect
 from vista3d.evaluation.settings import Settings, describe_model
 from vista3d.studies.cases import Choice, evaluation_cases
 from vista3d.training.data.splits import Split
+from vista3d.training.finetuning.export import fingerprint
 
 if TYPE_CHECKING:
     from vista3d.inference import Model
+    from vista3d.network.metadata import CheckpointMeta
+
+log = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -85,6 +91,7 @@ def evaluate(
     source = model if isinstance(model, ModelSource) else source
     loaded = source.load() if source is not None else cast("Model", model)
     found = evaluation_cases(map(Path, paths), Choice(split, mapping, labels, cases), loaded.meta)
+    _warn_of_seen(found, loaded.meta)
     runs = []
     for plan in plans:
         ends = run_cases(
@@ -102,7 +109,27 @@ def evaluate(
     report = Report(tuple(runs))
     if output is not None:
         report.write(output)
+    empty = [run.settings.protocol for run in runs if not report.lines(run)]
+    if empty:
+        msg = (
+            f"{', '.join(empty)}: no structure was scored in any of {len(found)} scans, as none "
+            "shows one: take more (--cases), another --split or other classes"
+        )
+        if len(empty) == len(runs) and not report.failures:
+            raise UsageError(msg)
+        log.warning(msg)
     return report
+
+
+def _warn_of_seen(cases: Sequence[EvaluationCase], meta: CheckpointMeta) -> None:
+    """Scans that a fine-tuned model learned from tell nothing of others."""
+    known = set(meta.provenance.get("seen", ()))
+    seen = sorted(case.name for case in cases if fingerprint(case.name) in known)
+    if seen:
+        log.warning(
+            "%s was fine-tuned on %d of these %d scans (%s): its figures on them are no evidence",
+            meta.name, len(seen), len(cases), ", ".join(seen[:5]),
+        )  # fmt: skip
 
 
 def _budgets(

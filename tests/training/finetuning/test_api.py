@@ -59,7 +59,7 @@ def test_a_new_structure_from_five_scans(base: Path, dataset: Path, tmp_path: Pa
         device="cpu",
     )  # fmt: skip
     assert (tmp_path / "model.safetensors").read_bytes() == written
-    with pytest.raises(UsageError, match="other settings"):
+    with pytest.raises(UsageError, match="another map"):
         vista3d.finetune(base, dataset, "block:new:another", tmp_path, cases=5, steps=60)
     more = vista3d.finetune(
         model, dataset, "block:my tumour,other:new:cyst", tmp_path / "more", cases=1, steps=2,
@@ -122,3 +122,5 @@ def test_numbers_above_zero(base: Path, dataset: Path, tmp_path: Path):
         vista3d.finetune(base, dataset, "1:liver", tmp_path, minutes=0)
     with pytest.raises(UsageError, match="heavy"):
         vista3d.finetune(base, dataset, "1:liver", tmp_path, mode="heavy")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="multiple of"):
+        vista3d.finetune(base, dataset, "1:liver", tmp_path, patch=50)

@@ -37,6 +37,7 @@ def test_a_class_that_the_model_has_keeps_its_row():
         ("1:ribs", "stands for 24 classes"),
         ("1:liver,2:liver", "twice"),
         ("1:liver,1:spleen", "twice"),
+        ("1:new:jaw,2:new:Jaw", "twice"),
     ],
 )
 def test_what_cannot_be_meant(text: str, message: str):
@@ -45,7 +46,7 @@ def test_what_cannot_be_meant(text: str, message: str):
 
 
 def test_a_misspelt_class():
-    with pytest.raises(UnknownClassError, match="did you mean pancreas"):
+    with pytest.raises(UnknownClassError, match=r"did you mean pancreas.*write 1:new:pancreass"):
         parse_targets("1:pancreass", TABLE, 512)
 
 

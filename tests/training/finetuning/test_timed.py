@@ -4,10 +4,13 @@ from pathlib import Path
 import pytest
 
 from tests.training.recipes import AUTO, fabric, recipe
+from vista3d.training.data.prepared import Prepared
 from vista3d.training.finetuning.timed import TimedRun
+from vista3d.training.stage_run import StageRun
 
 
-def test_the_rate_falls_with_time_or_steps(tmp_path: Path):
+def test_the_rate_falls_with_time_or_steps(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(StageRun, "train_step", lambda self, examples: {})
     stage = replace(AUTO, steps=100, warmup=0)
     run = TimedRun(recipe(stage), 0, tmp_path, fabric(), 100)
     now = [0.0]
@@ -17,7 +20,27 @@ def test_the_rate_falls_with_time_or_steps(tmp_path: Path):
     assert run._rate() == pytest.approx(0.5)
     run.step = 75  # a fast machine
     assert run._rate() == pytest.approx(stage.rate(75, 100))
+    run.train_step([])
+    assert not run.done
     assert not run._late(None)
     now[0] = 61.0
     assert run._rate() == pytest.approx(0.0)
+    # Not before the step that was under way has ended: it is validated as the last one.
+    assert not run.done
+    run.train_step([])
+    assert run.done
     assert run._late(None)
+
+
+def test_the_last_step_of_a_run_out_of_time_is_validated(
+    torso: Prepared, tmp_path: Path, monkeypatch
+):
+    stage = replace(AUTO, steps=100, validate_every=50)
+    run = TimedRun(recipe(stage), 0, tmp_path, fabric(), 100)
+    ticks = iter(range(1000))
+    run.limit(8.0, lambda: next(ticks))
+    validated = []
+    monkeypatch.setattr(run, "_validate", lambda held_out: validated.append(run.step) or {})
+    run.fit([torso], [torso])
+    assert 0 < run.step < 50
+    assert validated == [run.step]

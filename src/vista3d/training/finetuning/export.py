@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,12 @@ from vista3d.training.finetuning.targets import Target
 from vista3d.training.recipe import PointStage
 from vista3d.training.stage_run import StageRun
 
+
+def fingerprint(case: str) -> str:
+    """Of a scan's name, which may be a patient's: 12 hexadecimal digits of its SHA-256."""
+    return hashlib.sha256(case.encode()).hexdigest()[:12]
+
+
 TERMS = " Fine-tuned on other data, whose terms hold as well."
 
 
@@ -24,6 +31,7 @@ def describe(
     base: CheckpointMeta,
     name: str,
     data: Counter[str],
+    seen: Sequence[str],
 ) -> CheckpointMeta:
     """What the new file says of itself.
 
@@ -37,6 +45,7 @@ def describe(
         base: of the model that was started from.
         name: of the new model.
         data: training scans by data set.
+        seen: names of all scans that decided the weights, held-out ones too.
     """
     stages: list[dict[str, Any]] = [
         {
@@ -72,6 +81,7 @@ def describe(
         provenance={
             "base": {"name": base.name, **base.provenance},
             "training_cases": dict(data),
+            "seen": [fingerprint(name) for name in seen],
             "stages": stages,
             "point_branch": "trained" if clicked else point_branch,
         },

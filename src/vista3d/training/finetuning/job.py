@@ -66,12 +66,13 @@ class Request:
         names = ("cases", "minutes", "steps", "learning_rate", "spacing", "patch")
         numbers = {name: getattr(self, name) for name in names}
         wrong = {name: n for name, n in numbers.items() if n is not None and n <= 0}
-        if self.mode not in MODES or wrong:
-            msg = f"mode {self.mode!r}, {wrong}: the mode is one of {MODES}, numbers are above 0"
+        for name, number in wrong.items():
+            msg = f"{name} {number} must be above 0"
             raise UsageError(msg)
-        if self.pieces not in PIECES:
-            msg = f"pieces {self.pieces!r} is not one of {PIECES}"
-            raise UsageError(msg)
+        for name, known in (("mode", MODES), ("pieces", PIECES)):
+            if getattr(self, name) not in known:
+                msg = f"{name} {getattr(self, name)!r} is not one of {', '.join(known)}"
+                raise UsageError(msg)
 
 
 def plan_job(
@@ -94,6 +95,9 @@ def plan_job(
     """
     if asked.points and base.provenance.get("point_branch") == "untrained":
         msg = f"the point branch of model {base.name!r} was never trained: leave out `points`"
+        raise UsageError(msg)
+    if asked.patch and asked.patch % base.config.divisor:
+        msg = f"patch {asked.patch} must be a multiple of {base.config.divisor}, such as 64"
         raise UsageError(msg)
     targets = parse_targets(asked.map, Vocabulary.of(base.names), base.config.embeddings)
     scans = choose(dataset, targets, asked.cases)
@@ -156,7 +160,8 @@ class Job:
             start = done.average
         name = f"{self.base.name}+{self.output.resolve().name}"
         data = Counter(case.source.name for case in self.scans.train)
-        meta = describe(runs, self.plan, self.targets, self.base, name, data)
+        seen = [case.name for case in (*self.scans.train, *self.scans.held_out)]
+        meta = describe(runs, self.plan, self.targets, self.base, name, data, seen)
         write_model(path, runs, meta)
 
     def _prepared(self, cases: tuple[Case, ...]) -> list[Prepared]:
@@ -239,8 +244,11 @@ def _same_run(path: Path, job: Job) -> None:
         "plan": asdict(job.plan),
     }
     content = json.loads(json.dumps(content))
-    if path.is_file() and json.loads(path.read_text()) != content:
-        msg = f"{path.parent} holds a run of other settings ({path.name}): choose another folder"
+    kept = json.loads(path.read_text()) if path.is_file() else content
+    if kept != content:
+        old, new = ({**part.pop("asked"), **part} for part in (dict(kept), dict(content)))
+        other = ", ".join(sorted(key for key in new if new[key] != old.get(key)))
+        msg = f"{path.parent} holds a run of another {other} ({path.name}): choose another folder"
         raise UsageError(msg)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vista3d.anatomy import Vocabulary
 from vista3d.anatomy.vocabulary import FIRST_OWN
@@ -51,7 +51,9 @@ def parse_targets(text: str, vocabulary: Vocabulary, rows: int) -> tuple[Target,
         kind, _, name = (piece.strip() for piece in meaning.partition(":"))
         if kind == "new":
             taken = {target.class_id for target in targets} | set(vocabulary.own)
-            targets.append(_new(label, name, vocabulary, rows, taken))
+            new = _new(label, name, vocabulary, rows, taken)
+            twin = next((t for t in targets if t.name.lower() == new.name.lower()), new)
+            targets.append(replace(new, class_id=twin.class_id))
         else:
             targets.append(_known(label, meaning, vocabulary))
     for kind in ("label", "class_id"):
@@ -66,7 +68,11 @@ def parse_targets(text: str, vocabulary: Vocabulary, rows: int) -> tuple[Target,
 
 
 def _known(label: str, name: str, vocabulary: Vocabulary) -> Target:
-    found = vocabulary.resolve(int(name) if name.isdigit() else name)
+    try:
+        found = vocabulary.resolve(int(name) if name.isdigit() else name)
+    except UnknownClassError as error:
+        msg = f"{error}; for a class that no list has, write {label}:new:{name}"
+        raise UnknownClassError(msg) from None
     if len(found) != 1:
         msg = f"--map {label}:{name} stands for {len(found)} classes: map each label to one"
         raise UsageError(msg)

@@ -6,6 +6,8 @@ import math
 import time
 from collections.abc import Callable
 
+from vista3d.training.examples import Example
+from vista3d.training.learner import Losses
 from vista3d.training.stage_run import StageRun
 
 Clock = Callable[[], float]
@@ -21,16 +23,27 @@ class TimedRun(StageRun):
 
     _clock: Clock = time.time
     _began, _end = 0.0, math.inf
+    _over = False
 
     def limit(self, seconds: float, clock: Clock) -> None:
         """Give it so much time from now on."""
         self._clock, self._began = clock, clock()
         self._end = self._began + seconds
 
+    @property
+    def done(self) -> bool:
+        """Whether no step is left, or no time: the last step is validated, as any last one."""
+        return self._over or super().done
+
+    def train_step(self, examples: list[Example]) -> Losses:
+        """As ever; the clock is read once a step."""
+        losses = super().train_step(examples)
+        self._over = bool(self.fabric.broadcast(self._clock() > self._end))
+        return losses
+
     def _rate(self) -> float:
         spent = (self._clock() - self._began) / (self._end - self._began)
         return self.stage.rate(max(self.step, int(spent * self.length)), self.length)
 
     def _late(self, until: float | None) -> bool:
-        """The first process's clock decides for all."""
-        return bool(self.fabric.broadcast(self._clock() > self._end))
+        return self._over
