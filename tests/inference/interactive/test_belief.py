@@ -26,11 +26,24 @@ def test_the_mean_of_what_was_said_of_each_voxel():
     belief = Belief.nothing().grown(first.box, None, 0).after(first)
     belief = belief.grown(union(belief.box, second.box), None, 0).after(second)
     assert belief.logits.shape == (12, 8, 8)
-    assert belief.logits[:4] == pytest.approx(3)
-    assert belief.logits[4:8] == pytest.approx(1)
-    assert belief.logits[8:] == pytest.approx(-1)
+    # On the outermost voxels of its window an answer is half a voice.
+    line = [3] * 4 + [(3 - 0.5) / 1.5] + [1] * 2 + [(0.5 * 3 - 1) / 1.5] + [-1] * 4
+    assert belief.logits[:, 4, 4] == pytest.approx(line)
+    assert belief.voices[:, 4, 4].tolist() == [0.5, 1, 1, 1, 1.5, 2, 2, 1.5, 1, 1, 1, 0.5]
     assert belief.known.all()
-    assert belief.voices[:, 0, 0].tolist() == [1] * 4 + [2] * 4 + [1] * 4
+
+
+def test_an_answer_that_ends_at_an_object_does_not_cut_it():
+    """One window ends in an object and denies it there; a second one goes on beyond."""
+    long = canvas((0, 0, 0), 2.0)
+    denied = np.full(WINDOW, 2.0, np.float32)
+    denied[-1] = -2.5
+    short = Canvas(WINDOW, (40, 40, 40))
+    short.add((0, 0, 0), denied)
+    long.add((5, 0, 0), np.full(WINDOW, 2.0, np.float32))
+    belief = Belief.nothing().grown(short.box, None, 0).after(short)
+    belief = belief.grown(long.box, None, 0).after(long)
+    assert (belief.logits[:, 4, 4] > 0).all()
 
 
 def test_a_mask_counts_for_two_answers_also_where_windows_come_late():
@@ -41,7 +54,10 @@ def test_a_mask_counts_for_two_answers_also_where_windows_come_late():
     belief = belief.grown(union(belief.box, second.box), mask, MASK_VOICES).after(second)
     # 4 inside, 2 on the outermost voxels, -2 next to them, -4 outside.
     line = belief.logits[1, 4]
-    assert line == pytest.approx([(2 * x - 1) / 3 for x in (-4, -2, 2, 4, 4, 4, 2, -2)])
+    levels, voices = (-4, -2, 2, 4, 4, 4, 2, -2), (0.5, 1, 1, 1, 1, 1, 1, 0.5)
+    assert line == pytest.approx(
+        [(2 * x - v) / (2 + v) for x, v in zip(levels, voices, strict=True)]
+    )
     assert belief.logits[9, 4] == pytest.approx(line)
     assert belief.logits[5, 4, 4] == pytest.approx((2 * 4 - 2) / 4)
 

@@ -33,7 +33,8 @@ class Belief:
     Attributes:
         box: that part.
         logits: float32 [box]; of `known` voxels the mean of what was said.
-        voices: float32 [box]: how many answers that is the mean of.
+        voices: float32 [box]: how many answers that is the mean of; those near the faces of their
+            windows count for parts of one.
         known: bool [box]: seen by a window of the network.
     """
 
@@ -60,13 +61,18 @@ class Belief:
         return Belief(box, logits, count, known)
 
     def after(self, answer: Canvas) -> Belief:
-        """With one more answer, which lies inside the box."""
+        """With one more answer, which lies inside the box.
+
+        Near a face of its window an answer counts for less: it saw half of what is there, and a
+        second window beyond that face would disagree with it in a straight line.
+        """
         inner = relative(answer.box, self.box)
         seen = answer.known
         logits, voices, known = self.logits.copy(), self.voices.copy(), self.known.copy()
-        voices[inner] += seen
+        voices[inner] += answer.sight
         news = np.where(seen, answer.logits, 0) - logits[inner]
-        logits[inner] += np.where(seen, news / np.maximum(voices[inner], 1), 0)
+        share = np.divide(answer.sight, voices[inner], out=np.zeros_like(news), where=seen)
+        logits[inner] += news * share
         known[inner] |= seen
         return Belief(self.box, logits, voices, known)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from vista3d.inference.interactive.placing import REUSE
 from vista3d.inference.windows import Slices, Triple, importance
 
 
@@ -18,9 +19,11 @@ class Canvas:
     def __init__(self, window: Triple, shape: Triple) -> None:
         self._window, self._shape = window, shape
         self._weight = importance(window, "gaussian")
+        self._sight = _sight(window)
         self._low = np.zeros(3, np.int64)
         self._sum = np.zeros((0, 0, 0), np.float32)
         self._total = np.zeros((0, 0, 0), np.float32)
+        self._seen = np.zeros((0, 0, 0), np.float32)
 
     @property
     def box(self) -> Slices:
@@ -34,6 +37,11 @@ class Canvas:
     def known(self) -> np.ndarray:
         """Bool [box]: voxels of at least one window."""
         return np.asarray(self._total > 0)
+
+    @property
+    def sight(self) -> np.ndarray:
+        """float32 [box], 0 to 1: how far from the faces of a window, in eighths of it."""
+        return self._seen
 
     @property
     def logits(self) -> np.ndarray:
@@ -53,6 +61,7 @@ class Canvas:
         weight = self._weight[local]
         self._sum[where] += weight * logits[local]
         self._total[where] += weight
+        np.maximum(self._seen[where], self._sight[local], out=self._seen[where])
 
     def window(self, values: np.ndarray, start: Triple) -> np.ndarray:
         """The part of bool `values` [box] in the window at `start`; False where it is outside."""
@@ -81,7 +90,7 @@ class Canvas:
             if (start == self._low).all() and (stop - start == self._sum.shape).all():
                 return
         grown = []
-        for old in (self._sum, self._total):
+        for old in (self._sum, self._total, self._seen):
             new = np.zeros(stop - start, np.float32)
             if old.size:
                 where = tuple(
@@ -90,7 +99,17 @@ class Canvas:
                 )
                 new[where] = old
             grown.append(new)
-        self._low, (self._sum, self._total) = start, grown
+        self._low, (self._sum, self._total, self._seen) = start, grown
+
+
+def _sight(window: Triple) -> np.ndarray:
+    """float32 [window]: 1 from an eighth of the window inwards (`placing.REUSE`), less outside."""
+    lines = []
+    for size in window:
+        depth = np.minimum(np.arange(size), np.arange(size)[::-1]) + 0.5
+        lines.append(np.minimum(1, depth / (REUSE * size)).astype(np.float32))
+    a, b, c = np.ix_(*lines)
+    return np.asarray(np.minimum(np.minimum(a, b), c))
 
 
 def clip(start: Triple, window: Triple, shape: Triple) -> tuple[Slices, Slices]:
