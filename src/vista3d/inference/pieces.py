@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from vista3d.inference.interactive.masks import tight
 from vista3d.volume import components
 
 SHARE = 0.1
@@ -31,12 +32,9 @@ def keep_surest(labels: np.ndarray, evidence: np.ndarray, classes: Iterable[int]
     gone = 0
     for class_id in classes:
         mask = labels == class_id
-        if not mask.any():
+        box = tight(mask)
+        if box is None:
             continue
-        box = tuple(
-            slice(int(line[0]), int(line[-1]) + 1)
-            for line in (np.flatnonzero(mask.any(axes)) for axes in ((1, 2), (0, 2), (0, 1)))
-        )
         parts = components(mask[box])
         sizes = np.bincount(parts.ravel())
         sizes[0] = 0
