@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.card.conftest import NAMED
+from tests.card.conftest import NAMED, SMALL
 from vista3d.card import as_atlas, as_markdown, card_of, results_from
 from vista3d.card.results import Results, Table
 from vista3d.card.words import Words, words_of
@@ -17,6 +17,8 @@ from vista3d.evaluation.metrics.score import Score, one_sided
 from vista3d.evaluation.row import Row
 from vista3d.evaluation.run_folder import FORMAT
 from vista3d.evaluation.settings import Settings
+from vista3d.network.checkpoint import load_checkpoint, save_checkpoint
+from vista3d.network.vista3d import Vista3D
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -49,9 +51,25 @@ def test_the_official_card_needs_no_weights_and_has_the_published_facts():
     assert "NVIDIA Open Model License" in text
 
 
+def test_a_fine_tuned_model_names_what_it_came_from(checkpoint):
+    shipped = card_of("mini").meta
+    base = {"name": "mini", **shipped.provenance}
+    middle = {"name": "mini+one", "training_cases": {"Other": 3}, "base": base}
+    _, meta = load_checkpoint(checkpoint)
+    tuned = replace(meta, provenance={**meta.provenance, "base": middle})
+    path = checkpoint.with_name("tuned.safetensors")
+    save_checkpoint(path, Vista3D(SMALL).state_dict(), tuned)
+    text = as_markdown(card_of(str(path)))
+    assert "| Mine | 5 |  |  |" in text
+    assert "| Other (of mini+one) | 3 |  |  |" in text
+    assert "| Dataset101_OpenKBP (of mini) | 182 | MIT | brain stem" in text
+    assert "`vista3d card --model mini`" in text
+    assert "Not measured." in text
+
+
 def test_a_checkpoint_speaks_for_itself(checkpoint):
     text = as_markdown(card_of(str(checkpoint)))
-    assert "any of 2 structures" in text
+    assert "grid of the scan, of liver, my tumour;" in text
     assert "new structures: my tumour" in text
     assert "| Mine | 5 |" in text
     assert "| tune | 7 | 3 |" in text

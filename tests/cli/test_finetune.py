@@ -40,6 +40,13 @@ def test_the_walk_through(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     statistics = (out / "unseen_statistics.csv").read_text()
     assert "my tumour" in statistics
 
+    capsys.readouterr()
+    assert run("card", "-m", weights, "--training", made) == 0
+    card = capsys.readouterr().out
+    assert "Learning curves" in card
+    assert "of my tumour" in card
+    assert "trained before the encoder was fine-tuned" in card
+
     # A click on the same class, by its name.
     click = ("--class", "my tumour", "--point", "20,20,20,+", "-m", weights, "-q")
     assert run("click", tmp_path / "unseen.nii.gz", "-o", tmp_path / "clicked", *click) == 0
@@ -56,7 +63,7 @@ def test_the_walk_through(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     ("arguments", "message", "code"),
     [
         (("--map", "1:new:liver"), "write 1:liver", 2),
-        (("--map", "9:new:lump"), "no label '9'", 4),
+        (("--map", "9:new:lump"), "no label '9'", 2),
         (("--map", "1:new:lump", "--cases", 9), "9 needed", 4),
         (("--map", "1:new:lump", "--minutes", 0), "above 0", 2),
         (("--map", "1:new:lump", "--initial", "nothing.pt"), "no model", 6),
@@ -68,3 +75,11 @@ def test_refusals(tmp_path: Path, arguments, message, code, capsys: pytest.Captu
     asked = ("--data", data, "-o", tmp_path / "run", "--initial", base)
     assert run("finetune", *asked, *arguments) == code
     assert message in capsys.readouterr().err
+
+
+def test_a_file_in_the_way_of_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "run").write_text("mine")
+    asked = ("--data", tmp_path, "--map", "1:new:lump", "-o", tmp_path / "run")
+    assert run("finetune", *asked) == 2
+    assert "is a file" in capsys.readouterr().err
+    assert (tmp_path / "run").read_text() == "mine"

@@ -237,8 +237,19 @@ def test_labels_can_be_named_on_the_spot(data, weights):
     (row,) = report.runs[0].rows
     assert row.structure == "spleen"
     assert row.score.truth_ml == pytest.approx(3 * 3 * 5 * 216 / 1000)
-    with pytest.raises(InputError, match="no label '9'"):
+    with pytest.raises(UsageError, match="no label '9'"):
         vista3d.evaluate(source(weights), data, split=None, labels="9:spleen")
+
+
+def test_runs_with_nothing_in_common(data, weights, tmp_path, caplog):
+    for name in ("liver", "spleen"):
+        vista3d.evaluate(
+            source(weights), data, split=None, cases=2, classes=[name], output=tmp_path / name
+        )
+    compare([tmp_path / "liver", tmp_path / "liver"])
+    assert "nothing of them is compared" not in caplog.text
+    compare([tmp_path / "liver", tmp_path / "spleen"])
+    assert "liver and spleen (auto) scored no structure of a scan both" in caplog.text
 
 
 def test_runs_side_by_side(finished, tmp_path):

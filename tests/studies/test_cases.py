@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from vista3d.errors import InputError, UsageError
+from vista3d.errors import UsageError
 from vista3d.evaluation.case import Target
 from vista3d.studies.cases import Choice, evaluation_cases
 
@@ -87,7 +87,7 @@ def test_refusals(tmp_path):
     two = dataset(tmp_path, [{"case": "a"}], "Dataset002_Too")
     with pytest.raises(UsageError, match="--map is for one data set"):
         evaluation_cases([one, two], Choice(split=None, labels="1:liver"), META)
-    with pytest.raises(InputError, match="no label 'livr'"):
+    with pytest.raises(UsageError, match="no label 'livr'"):
         evaluation_cases([one], Choice(split=None, labels="livr:liver"), META)
 
 

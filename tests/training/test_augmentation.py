@@ -150,3 +150,22 @@ def test_a_stage_says_how_often(torso: Prepared, monkeypatch):
     for stage in (replace(AUTO, resynthesis=1.0), replace(POINTS, resynthesis=1.0)):
         Examples([torso], recipe(stage), 0, 0, 6).example(0)
     assert len(calls) == 2
+
+
+def test_without_variation_a_patch_is_cut_out_straight():
+    centre = np.array([4.0, 5.0, 6.0])
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        where = augmentation._coordinates(centre, 5, rng, 0.0)
+        torch.testing.assert_close(where[2, 2, 2], torch.tensor([4.0, 5.0, 6.0]))
+        torch.testing.assert_close(where[4, 0, 2], torch.tensor([6.0, 3.0, 6.0]))
+
+
+def test_less_variation_bends_less():
+    def spread(variation: float) -> float:
+        rng = np.random.default_rng(0)
+        straight = augmentation._coordinates(np.zeros(3), 9, rng, 0.0)
+        drawn = [augmentation._coordinates(np.zeros(3), 9, rng, variation) for _ in range(20)]
+        return float(np.mean([(one - straight).abs().mean() for one in drawn]))
+
+    assert 0 < spread(0.35) < 0.6 * spread(1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vista3d.card.results import Results, results_of
@@ -57,8 +57,27 @@ def card_of(model: str, results: Results | None = None) -> Card:
     if results is None:
         results = Results() if name is None else results_of(name)
     words = words_of(name)
+    base = meta.lineage[-1][0]
+    if name is None and base in (*EMBEDDED, *PUBLISHED):
+        words = _inherited(words, base)
     version = _package_version() if name in EMBEDDED else words.version
     return Card(meta, _parameters(meta), words, results, size, version)
+
+
+def _inherited(words: Words, base: str) -> Words:
+    """What is said of any model, and what one has from the named model it was fine-tuned from."""
+    first = words_of(base)
+    added = (
+        "Parts of the body that no scan of its fine-tuning shows can be marked.",
+        f"What {base} gets wrong, it may get wrong as well: `vista3d card --model {base}`.",
+    )
+    return replace(
+        words,
+        modalities=first.modalities,
+        data=first.data,
+        limitations=(*words.limitations, *added),
+        no_clicks=first.no_clicks,
+    )
 
 
 def _parameters(meta: CheckpointMeta) -> int:

@@ -11,6 +11,9 @@ from vista3d.card.card import Card
 from vista3d.card.results import Table
 from vista3d.network.metadata import CheckpointMeta
 
+FEW = 5
+"""Structures that are named one by one."""
+
 
 def sizes(card: Card) -> str:
     """Of the network, in a line."""
@@ -52,10 +55,14 @@ def input_text(card: Card) -> str:
 
 def output_text(card: Card) -> str:
     """What comes out."""
-    text = (
-        f"Label map on the grid of the scan, of any of {len(card.meta.classes)} structures "
-        f"({', '.join(classes_by_group(card.meta))})"
-    )
+    groups = classes_by_group(card.meta)
+    names = [name for group in groups.values() for name in group]
+    text = f"Label map on the grid of the scan, of {', '.join(names)}"
+    if len(names) > FEW:
+        text = (
+            f"Label map on the grid of the scan, of any of {len(names)} structures "
+            f"({', '.join(groups)})"
+        )
     if no_clicks(card):
         return f"{text}."
     return f"{text}; or one mask per clicked object, trained or not."
@@ -69,6 +76,8 @@ def clicks_text(card: Card) -> str:
     text = f"Windows of {_voxels(meta.click_window)}"
     if meta.click_context != meta.click_window:
         text += f" in a context of {_voxels(meta.click_context)}"
+    if meta.clicks_left_behind:
+        text += "; trained before the encoder was fine-tuned, which can make its masks worse"
     return f"{text}; any structure, trained or not."
 
 
@@ -101,13 +110,22 @@ def snomed_codes(meta: CheckpointMeta) -> list[int]:
 
 
 def data_table(card: Card) -> Table:
-    """The data sets that the checkpoint names, with what is said about each."""
-    counts: Mapping[str, Any] = card.meta.provenance.get("training_cases", {})
-    said = {name: (licence, teaches) for name, licence, teaches in card.words.data}
-    rows = [
-        (name, str(counts.get(name, "")), *said.get(name, ("", "")))
-        for name in dict.fromkeys([*counts, *said])
-    ]
+    """The data sets that the checkpoint names, with what is said about each.
+
+    Of a fine-tuned model first its own, then those of the models that it started from, as far as
+    it names them: what is said is about the first of these.
+    """
+    levels = card.meta.lineage
+    rows: list[tuple[str, str, str, str]] = []
+    for name, provenance in levels:
+        counts: Mapping[str, Any] = provenance.get("training_cases", {})
+        words = card.words.data if name == levels[-1][0] else ()
+        said = {data_set: (licence, teaches) for data_set, licence, teaches in words}
+        where = f" (of {name})" if name else ""
+        rows += [
+            (f"{data_set}{where}", str(counts.get(data_set, "")), *said.get(data_set, ("", "")))
+            for data_set in dict.fromkeys([*counts, *(said if not name else ())])
+        ]
     return Table("Training data", (), ("data set", "cases", "licence", "labels"), tuple(rows))
 
 

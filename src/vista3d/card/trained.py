@@ -1,4 +1,4 @@
-"""What a training run cost and how it went, from its folder (`vista3d train -o`)."""
+"""What a training run cost and how it went, from its folder (`vista3d train -o`, `finetune -o`)."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ def trained(folder: Path, machine: str = "") -> Table:
     """Learning curves on held-out patches at every validation, and the hours until then.
 
     Args:
-        folder: of the run; its stages are listed in `recipe.json`.
+        folder: of the run; its stages are listed in `recipe.json`, or it has a `plan.json`.
         machine: what it ran on.
 
     Raises:
         InputError: no run, or no step of it is logged.
     """
     try:
-        recipe = json.loads((folder / "recipe.json").read_text())
-        stages = [stage["name"] for stage in recipe["stages"]]
+        seed, stages = _described(folder)
         logs = {
             name: _read(folder / name / "log.csv") for name in stages if (folder / name).is_dir()
         }
     except (OSError, ValueError, KeyError) as error:
-        msg = f"{folder} holds no training run ({error}): give what `vista3d train -o` wrote"
+        msg = (
+            f"{folder} holds no training run ({error}): give what `train -o` or `finetune -o` wrote"
+        )
         raise InputError(msg) from error
     rows = tuple(row for name, log in logs.items() for row in _rows(name, log))
     if not rows:
@@ -46,10 +47,19 @@ def trained(folder: Path, machine: str = "") -> Table:
     hours = sum(_hours(log) for log in logs.values())
     where = f" on {machine}" if machine else ""
     note = (
-        f"{hours:.1f} hours of training steps{where}, seed {recipe['seed']}; Dice of class prompts "
+        f"{hours:.1f} hours of training steps{where}, seed {seed}; Dice of class prompts "
         "on whole scans without competition, after clicks on patches."
     )
     return Table("Learning curves", (note,), COLUMNS, rows)
+
+
+def _described(folder: Path) -> tuple[int, list[str]]:
+    """Seed and names of the stages of a training or fine-tuning run."""
+    plan = folder / "plan.json"
+    if plan.is_file():
+        return json.loads(plan.read_text())["asked"]["seed"], ["auto", "points"]
+    recipe = json.loads((folder / "recipe.json").read_text())
+    return recipe["seed"], [stage["name"] for stage in recipe["stages"]]
 
 
 def _read(path: Path) -> Log:

@@ -84,8 +84,10 @@ def finetune(
     """
     import logging
 
+    from vista3d.cli.writable import require_writable
     from vista3d.training.finetuning import finetune as tune
 
+    require_writable(output)
     logging.getLogger("vista3d.training").setLevel(logging.INFO)  # minutes of silence otherwise
     model = tune(
         initial, data, map_, output, cases=cases, mode=mode, points=points, minutes=minutes,

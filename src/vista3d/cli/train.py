@@ -77,6 +77,7 @@ def train(
 
     Example: vista3d train --data DATASETS --recipe mini -o RUN
     """
+    from vista3d.cli.writable import require_writable
     from vista3d.errors import UsageError
     from vista3d.training.recipe import recipe as recipe_by_name
 
@@ -90,6 +91,7 @@ def train(
     if output is None:
         msg = "-o RUN is missing: the folder that the run is kept in"
         raise UsageError(msg)
+    require_writable(output)
     until = None if minutes is None else time.time() + 60 * minutes
     from vista3d.training.data.cases import read_cases
     from vista3d.training.data.pseudo import attach

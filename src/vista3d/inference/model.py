@@ -176,7 +176,7 @@ class Model(Engine):
         if self.meta.provenance.get("point_branch") == "untrained":
             msg = f"the point branch of model {self.meta.name!r} was not trained: use another model"
             raise UsageError(msg)
-        if "before fine-tuning" in self.meta.provenance.get("point_branch", ""):
+        if self.meta.clicks_left_behind:
             log.warning(
                 "the encoder of %s was fine-tuned and its clicks were not: they can make a mask "
                 "worse (finetune --points trains them, too)", self.meta.name,

@@ -15,6 +15,9 @@ FORMAT = "vista3d-1"
 KEY = "vista3d"
 """Of the metadata in a safetensors header."""
 
+BEFORE_FINE_TUNING = "trained, with the encoder before fine-tuning"
+"""Of a point branch, in the provenance of a checkpoint: the encoder has moved on without it."""
+
 IntensityKind = Literal["hu", "percentiles"]
 _KINDS = ("hu", "percentiles")
 
@@ -123,6 +126,19 @@ class CheckpointMeta:
     def clickable(self) -> frozenset[int]:
         """Classes whose clicks carry the supported token; all else is novel to the point branch."""
         return frozenset(i for i in self.classes if i <= self.config.last_supported)
+
+    @property
+    def lineage(self) -> list[tuple[str, dict[str, Any]]]:
+        """Name and provenance of the model ("") and of those that it was fine-tuned from."""
+        levels = [("", self.provenance)]
+        while base := levels[-1][1].get("base"):
+            levels.append((base["name"], base))
+        return levels
+
+    @property
+    def clicks_left_behind(self) -> bool:
+        """Whether the encoder was fine-tuned, and the point branch not with it."""
+        return bool(self.provenance.get("point_branch") == BEFORE_FINE_TUNING)
 
     def to_json(self) -> str:
         """One line of JSON for a safetensors header."""

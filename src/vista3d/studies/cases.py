@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vista3d import anatomy
 from vista3d.anatomy.lookup import key_of
-from vista3d.errors import InputError, UsageError
+from vista3d.errors import UsageError
 from vista3d.evaluation.case import EvaluationCase, Target
 from vista3d.training.data.case import Case
 from vista3d.training.data.cases import dataset_cases, rules_for
@@ -53,7 +53,7 @@ def evaluation_cases(
 
     Raises:
         InputError: a list or the mapping file is wrong.
-        UsageError: no scan with a truth, or labels for several data sets.
+        UsageError: no scan with a truth, labels for several data sets, or that none has.
     """
     listings = [listing for path in paths for listing in find_listings(path)]
     vocabulary = anatomy.Vocabulary.of(meta.names)
@@ -76,7 +76,11 @@ def evaluation_cases(
         out += [case for case in made if case is not None][: choice.limit]
     if not out:
         names = ", ".join(listing.name for listing in listings)
-        msg = f"no scan with a truth in the {choice.split or 'whole'} split of {names}"
+        msg = f"{names}: no scan has a truth"
+        if choice.split:
+            msg = (
+                f"{names}: no scan of the {choice.split} split has a truth: take another (--split)"
+            )
         raise UsageError(msg)
     return out
 
@@ -100,8 +104,8 @@ def _mapped(
     values = {name: str(value) for name, value in listing.labels.items()}
     for label in asked:
         if values and label not in values and label not in values.values():
-            msg = f"{listing.name} has no label {label!r}: it has {', '.join(values)}"
-            raise InputError(msg)
+            msg = f"--map: {listing.name} has no label {label!r}: it has {', '.join(values)}"
+            raise UsageError(msg)
     others = {name: None for name, value in values.items() if not {name, value} & asked.keys()}
     return replace(rules, labels={**others, **asked}, novel=frozenset())
 

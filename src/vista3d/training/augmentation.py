@@ -2,7 +2,8 @@
 
 The torso has very few scans, so everything that keeps the anatomy true is varied: rotation,
 scaling, elastic deformation, left/right mirroring with class swap, field of view, contrast,
-noise, blur and slice thickness.
+noise, blur and slice thickness. Many scans show much of it themselves: the mapping file says how
+far those of a data set are varied (`DataSource.variation`).
 """
 
 from __future__ import annotations
@@ -73,8 +74,9 @@ def draw_patch(
         supervoxels: cut the patch out of the case's supervoxels, too.
         resynthesis: probability that the structures of a scan get other densities.
     """
+    variation = case.case.source.variation
     centre = _centre(case, size, rng)
-    coordinates = _coordinates(centre, size, rng)
+    coordinates = _coordinates(centre, size, rng, variation)
     tissue = _sample(case.labels, coordinates, nearest=True, outside=0).long()
     mirror = rng.random() < 0.3 and case.case.source.mirror
     labels = torch.where(tissue >= INTERIOR, 0, tissue)
@@ -83,7 +85,7 @@ def draw_patch(
         hu = synthesise(tissue, rng)
     else:
         hu = _sample(case.image, coordinates, nearest=False, outside=AIR)
-        if rng.random() < resynthesis:
+        if rng.random() < resynthesis * variation:
             hu = perturb_structures(hu, labels, rng)
     annotated = case.annotated | case.absent
     rivals = classes - annotated - case.case.source.head
@@ -94,7 +96,7 @@ def draw_patch(
         regions = None if regions is None else regions.flip(0)
         hu, labels, decided = hu.flip(0), _mirror_table()[labels.flip(0)], decided.flip(0)
         annotated, rivals = _mirror_ids(annotated), _mirror_ids(rivals)
-    if rng.random() < 0.2:
+    if rng.random() < 0.2 * variation:
         hu, labels = _limit_field_of_view(hu, labels, rng)
         decided = decided | (hu == AIR)
         regions = None if regions is None else torch.where(hu == AIR, 0, regions)
@@ -154,7 +156,9 @@ def _centre(case: Prepared, size: int, rng: np.random.Generator) -> np.ndarray:
     return np.clip(centre, low, shape - 1 - low)
 
 
-def _coordinates(centre: np.ndarray, size: int, rng: np.random.Generator) -> Tensor:
+def _coordinates(
+    centre: np.ndarray, size: int, rng: np.random.Generator, variation: float
+) -> Tensor:
     """Source voxel coordinates [size, size, size, 3] of a rotated, scaled, bent cube."""
     axis = torch.arange(size, dtype=torch.float32) - (size - 1) / 2
     grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
@@ -162,7 +166,7 @@ def _coordinates(centre: np.ndarray, size: int, rng: np.random.Generator) -> Ten
     if rng.random() < 0.7:
         # About 9 degrees around each axis: patients lie nearly straight.
         for axes in ((0, 1), (0, 2), (1, 2)):
-            angle = np.deg2rad(9) * rng.standard_normal()
+            angle = variation * np.deg2rad(9) * rng.standard_normal()
             turn = np.eye(3)
             turn[np.ix_(axes, axes)] = [
                 [np.cos(angle), -np.sin(angle)],
@@ -170,11 +174,12 @@ def _coordinates(centre: np.ndarray, size: int, rng: np.random.Generator) -> Ten
             ]
             matrix = matrix @ turn
     scale = np.exp(rng.uniform(np.log(0.75), np.log(1.3))) * rng.uniform(0.93, 1.07, 3)
-    matrix = matrix * scale
+    matrix = matrix * scale**variation
     grid = grid @ torch.from_numpy(matrix.T.astype(np.float32))
     if rng.random() < 0.35:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        knots = torch.randn(1, 3, 5, 5, 5, generator=generator) * float(rng.uniform(0.5, 3.0))
+        voxels = variation * rng.uniform(0.5, 3.0)
+        knots = torch.randn(1, 3, 5, 5, 5, generator=generator) * float(voxels)
         bend = F.interpolate(knots, size=(size,) * 3, mode="trilinear", align_corners=True)
         grid = grid + bend[0].permute(1, 2, 3, 0)
     return grid + torch.from_numpy(centre.astype(np.float32))

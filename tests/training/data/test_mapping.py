@@ -53,6 +53,7 @@ def test_labels_mean_what_the_file_says_then_their_names(
         ({"absent": ["spleeen"]}, "absent: unknown class 'spleeen': did you mean spleen"),
         ({"wieght": 1}, "unknown key 'wieght': did you mean weight"),
         ({"weight": -1}, "weight -1"),
+        ({"variation": 1.5}, "variation 1.5 must be a number >= 0 and <= 1"),
         ({"complete": "no"}, "must be true or false"),
         ({"splits": [0.5, 0.1, 0.1]}, "sum to 1"),
         ({"splits": [1]}, "sum to 1"),

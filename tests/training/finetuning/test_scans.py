@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.training.finetuning.made import AFFINE, draw
-from vista3d.errors import InputError
+from vista3d.errors import InputError, UsageError
 from vista3d.training.finetuning.scans import choose, cut_out
 from vista3d.training.finetuning.targets import Target
 from vista3d.volume import Volume
@@ -87,15 +87,15 @@ def test_a_cut_out_mask_lies_where_it_lay():
 
 
 @pytest.mark.parametrize(
-    ("label", "count", "message"),
+    ("label", "count", "error", "message"),
     [
-        ("blok", None, "did you mean block"),
-        ("7", None, "no label '7'"),
-        ("block", 6, "5 of 6 scans"),
+        ("blok", None, UsageError, "did you mean block"),
+        ("7", None, UsageError, "no label '7'"),
+        ("block", 6, InputError, "5 of 6 scans"),
     ],
 )
-def test_what_the_data_set_does_not_have(dataset: Path, label: str, count, message: str):
-    with pytest.raises(InputError, match=message):
+def test_what_the_data_set_does_not_have(dataset: Path, label: str, count, error, message: str):
+    with pytest.raises(error, match=message):
         choose(dataset, (Target(label, 346, "block"),), count)
 
 

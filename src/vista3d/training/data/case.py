@@ -20,6 +20,8 @@ class DataSource:
     Attributes:
         name: unique in the corpus; with nnU-Net raw data the folder's name.
         weight: share of training patches; 0: never trained on.
+        variation: how much the anatomy of its patches is varied, 0 to 1 (`training.augmentation`):
+            a few scans must stand for many patients, many need not.
         complete: an annotated class without voxels is absent from the scan. False where it only
             means that nobody drew it.
         absent: global ids that cannot occur in this body region; safe negatives.
@@ -33,6 +35,7 @@ class DataSource:
 
     name: str
     weight: float = 1.0
+    variation: float = 1.0
     complete: bool = True
     absent: frozenset[int] = frozenset()
     head: frozenset[int] = frozenset()

@@ -62,7 +62,9 @@ def dataset_cases(
     rules = mapping.rules(listing.name)
     table = label_table(listing, rules)
     head = mapping.head_of(listing.name)
-    source = DataSource(listing.name, rules.weight, rules.complete, rules.absent, head)
+    source = DataSource(
+        listing.name, rules.weight, rules.variation, rules.complete, rules.absent, head
+    )
     return [
         _case(entry, source, table, listing)
         for entry in listing.entries

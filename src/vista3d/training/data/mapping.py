@@ -3,6 +3,7 @@
     {"head": [class, ...],
      "datasets": {"Dataset101_OpenKBP": {
         "weight": 0.4,                       share of the training patches; 0: never trained on
+        "variation": 0.35,                   of the anatomy, 0 to 1: less where there are many scans
         "complete": false,                   a class without voxels was not drawn, not absent
         "absent": [class or group, ...],     cannot occur in this body region
         "labels": {"name or value": "global class" | null},   null: never a target
@@ -16,6 +17,7 @@ alias. The official `label_mappings.json` ({"AMOS22": [[1, 3], ...]}) is read to
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -27,7 +29,7 @@ from vista3d.errors import InputError, UnknownClassError
 from vista3d.training.data.layouts.listing import read_json
 from vista3d.training.data.splits import Shares
 
-_KEYS = ("weight", "complete", "absent", "labels", "novel", "splits")
+_KEYS = ("weight", "variation", "complete", "absent", "labels", "novel", "splits")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Rules:
     """What the mapping file says of one data set; the defaults are for one that it does not name.
 
     Attributes:
-        weight, complete: see `DataSource`.
+        weight, variation, complete: see `DataSource`.
         absent: global ids that the body region excludes.
         labels: local name, or value as text -> global id; None: never a target.
         novel: local labels kept from training.
@@ -43,6 +45,7 @@ class Rules:
     """
 
     weight: float = 1.0
+    variation: float = 1.0
     complete: bool = True
     absent: frozenset[int] = frozenset()
     labels: Mapping[str, int | None] = field(default_factory=dict)
@@ -136,10 +139,9 @@ def _pairs(pairs: list[list[int]]) -> dict[str, int]:
 
 def _rules(content: dict[str, Any], where: str) -> Rules:
     _refuse_unknown(content, _KEYS, where)
-    weight, splits = content.get("weight", 1.0), content.get("splits", (0.64, 0.16, 0.20))
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or weight < 0:
-        msg = f"{where}: weight {weight!r} must be a number >= 0"
-        raise InputError(msg)
+    weight = _number(content, "weight", math.inf, where)
+    variation = _number(content, "variation", 1.0, where)
+    splits = content.get("splits", (0.64, 0.16, 0.20))
     if not isinstance(content.get("complete", True), bool):
         msg = f"{where}: complete {content['complete']!r} must be true or false"
         raise InputError(msg)
@@ -156,7 +158,8 @@ def _rules(content: dict[str, Any], where: str) -> Rules:
         msg = f"{where}: labels {labels!r} must map local labels to global classes"
         raise InputError(msg)
     return Rules(
-        weight=float(weight),
+        weight=weight,
+        variation=variation,
         complete=content.get("complete", True),
         absent=frozenset(_classes(content.get("absent", []), f"{where}: absent")),
         labels={
@@ -166,6 +169,15 @@ def _rules(content: dict[str, Any], where: str) -> Rules:
         novel=frozenset(map(str, content.get("novel", []))),
         shares=shares,
     )
+
+
+def _number(content: dict[str, Any], key: str, largest: float, where: str) -> float:
+    value = content.get(key, 1.0)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= largest:
+        limit = "" if math.isinf(largest) else f" and <= {largest:g}"
+        msg = f"{where}: {key} {value!r} must be a number >= 0{limit}"
+        raise InputError(msg)
+    return float(value)
 
 
 def _refuse_unknown(content: dict[str, Any], known: tuple[str, ...], where: str) -> None:

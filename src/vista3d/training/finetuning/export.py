@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vista3d.network.checkpoint import save_checkpoint
-from vista3d.network.metadata import CheckpointMeta
+from vista3d.network.metadata import BEFORE_FINE_TUNING, CheckpointMeta
 from vista3d.training.finetuning.plan import Plan
 from vista3d.training.finetuning.targets import Target
 from vista3d.training.recipe import PointStage
@@ -61,7 +61,7 @@ def describe(
     clicked = any(isinstance(run.stage, PointStage) for run in runs)
     point_branch = base.provenance.get("point_branch", "trained")
     if encoder and not clicked and point_branch != "untrained":
-        point_branch = "trained, with the encoder before fine-tuning"
+        point_branch = BEFORE_FINE_TUNING
     return CheckpointMeta(
         name=name,
         config=base.config,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vista3d import volume as vol
-from vista3d.errors import InputError
+from vista3d.errors import InputError, UsageError
 from vista3d.inference.interactive.masks import tight
 from vista3d.training.data.case import Case, to_global
 from vista3d.training.data.cases import dataset_cases
@@ -69,7 +69,8 @@ def choose(data: Path, targets: tuple[Target, ...], count: int | None) -> Scans:
             is known to be absent.
 
     Raises:
-        InputError: several data sets, labels that it does not have, no or too few such scans.
+        InputError: several data sets, no or too few such scans.
+        UsageError: labels that it does not have.
     """
     listing = _one(data)
     cases = dataset_cases(listing, _rules(listing, targets))
@@ -161,8 +162,8 @@ def _rules(listing: Listing, targets: tuple[Target, ...]) -> MappingFile:
         )
         if not known:
             hint = nearest(label, [*listing.labels, *map(str, listing.labels.values())])
-            msg = f"{listing.file} has no label {label!r}: {hint}"
-            raise InputError(msg)
+            msg = f"--map: {listing.file} has no label {label!r}: {hint}"
+            raise UsageError(msg)
     others = {
         name: None
         for name, value in listing.labels.items()
