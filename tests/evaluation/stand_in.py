@@ -28,10 +28,12 @@ class Answers:
 
     answer: object = None
     prompts: list = field(default_factory=list)
+    classes: tuple[int, ...] = ()
 
-    def tokens(self, context: np.ndarray, inner: tuple[slice, ...]) -> SimpleNamespace:
+    def view(self, context: np.ndarray, inner: tuple[slice, ...]) -> SimpleNamespace:
         """The picture itself."""
-        return SimpleNamespace(tokens=torch.from_numpy(context[inner]))
+        image = SimpleNamespace(tokens=torch.from_numpy(context[inner]))
+        return SimpleNamespace(image=image, nbytes=image.tokens.nbytes)
 
     def logits(self, image: SimpleNamespace, prompt) -> torch.Tensor:
         """+5 and -5."""

@@ -299,6 +299,7 @@ def test_clicks_by_openvino_agree_with_torch(model: Model, tmp_path: Path, monke
     """Only the encoder and the decoder are converted; the context is wider than the window."""
     pytest.importorskip("openvino", reason="extra cpu is not installed")
     from vista3d.inference.runtimes import point_runtime
+    from vista3d.inference.runtimes.classes import ClassPrompts
     from vista3d.inference.runtimes.openvino import OpenVINORuntime
     from vista3d.inference.runtimes.points import PointRuntime, WindowPrompt
 
@@ -308,17 +309,25 @@ def test_clicks_by_openvino_agree_with_torch(model: Model, tmp_path: Path, monke
     inner = (slice(8, 40), slice(0, 32), slice(0, 32))
     clicks = WindowPrompt(np.array([[16.0, 5, 9], [3, 20, 8]]), np.array([1, 0]), novel=False)
     automatic = OpenVINORuntime(model.network, size, "fp32")
-    answers = []
+    named = ClassPrompts((1, 3), model.class_table((1, 3), "cpu"))
+    answers, said = [], []
     for runtime in (
         point_runtime(model.network, size, automatic),
         PointRuntime(model.network, "cpu", "fp32"),
+        point_runtime(model.network, size, automatic, named),
+        PointRuntime(model.network, "cpu", "fp32", classes=named),
     ):
-        first = runtime.tokens(context, inner)
-        runtime.tokens(np.zeros_like(context), inner)  # must not write into what was handed out
-        answers.append(runtime.logits(first, clicks))
-    found, expected = answers
-    assert found.shape == (32, 32, 32)
-    assert (found - expected).abs().max() < 5e-3 * expected.abs().max()
+        first = runtime.view(context, inner)
+        runtime.view(np.zeros_like(context), inner)  # must not write into what was handed out
+        answers.append(runtime.logits(first.image, clicks))
+        if 3 in runtime.classes:
+            said.append(runtime.class_logits(first, 3))
+    *found, expected = answers
+    assert expected.shape == (32, 32, 32)
+    for answer in found:
+        assert (answer - expected).abs().max() < 5e-3 * expected.abs().max()
+    converted, reference = said
+    assert (converted - reference).abs().max() < 5e-3 * reference.abs().max()
 
 
 def test_conversion_is_named_by_the_weights_file(model: Model, tmp_path: Path, monkeypatch):

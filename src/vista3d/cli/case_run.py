@@ -116,7 +116,10 @@ class CaseRun:
         check_writable(self.outputs, volume)
         path = self.settings.truth
         truth = None if path is None else read_truth(path, volume.geometry)
-        segmentation = model().segment(
+        asked = time.monotonic()
+        loaded = model()
+        loading = round(time.monotonic() - asked, 3)
+        segmentation = loaded.segment(
             volume,
             classes=self.settings.classes,
             modality=self.settings.modality,
@@ -124,7 +127,7 @@ class CaseRun:
             progress=self._heard,
             cancel=self._cancel,
         )
-        self._take_run(segmentation)
+        self._take_run(segmentation, loading)
         labels, structures = segmentation.labels, segmentation.structures
         self._check_cancelled()
         self._listener.step("measuring", MEASURING)
@@ -154,9 +157,11 @@ class CaseRun:
         self._check_cancelled()
         self._listener.step(f"writing {what}", WRITING)
 
-    def _take_run(self, segmentation: Segmentation) -> None:
+    def _take_run(self, segmentation: Segmentation, loading: float) -> None:
+        """What inference says of itself; loading takes time with the first case of a run only."""
         self._classes = segmentation.structures
-        self._run = dict(segmentation.run)
+        steps = {"loading": loading, **segmentation.run["seconds_by_step"]}
+        self._run = {**segmentation.run, "seconds_by_step": steps}
         for warning in self._run.pop("warnings", ()):
             if warning not in self._warnings:
                 self._warnings.append(warning)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vista3d.inference.interactive.masks import tight
 from vista3d.inference.windows import Slices
 from vista3d.results.preview import BACKGROUND, SOFT_TISSUE
-from vista3d.volume import Volume
+from vista3d.volume import Volume, bounding_box
 from vista3d.volume.writers import atomic_path
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def draw_errors(volume: Volume, truth: np.ndarray, found: np.ndarray) -> Image.I
     from vista3d.results.picture.panel import draw_panel
     from vista3d.results.picture.planes import cut_planes
 
-    box = tight(truth | found)
+    box = bounding_box(truth | found)
     if box is None:
         return None
     part = _around(box, volume)

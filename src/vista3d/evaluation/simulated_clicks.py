@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vista3d.inference.interactive.masks import tight
 from vista3d.inference.windows import Slices
-from vista3d.volume import largest
+from vista3d.volume import bounding_box, largest
 
 Voxel = tuple[int, int, int]
 
@@ -38,7 +37,7 @@ def next_click(
             the object.
         spacing: mm per voxel.
     """
-    box = tight(truth ^ found)
+    box = bounding_box(truth ^ found)
     if box is None:
         return None
     truth, found = truth[box], found[box]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vista3d.volume import components
+from vista3d.volume import bounding_box, components
 
 Voxel = tuple[int, int, int]
 
@@ -95,7 +95,8 @@ def _touched(mask: np.ndarray, voxels: Sequence[Voxel]) -> np.ndarray:
     hit = [voxel for voxel in _inside(voxels, mask.shape) if mask[voxel]]
     if not hit:
         return np.zeros_like(mask)
-    box = _bounds(mask)
+    box = bounding_box(mask)
+    assert box is not None
     parts = components(mask[box])
     wanted = np.zeros(int(parts.max()) + 1, bool)
     for voxel in hit:
@@ -118,13 +119,3 @@ def _near(mask: np.ndarray, voxels: Sequence[Voxel]) -> np.ndarray:
                 out |= parts == cube.max()
                 break
     return out
-
-
-def _bounds(mask: np.ndarray) -> tuple[slice, ...]:
-    """Bounding box of a mask that is not empty; labelling costs its voxels, not the scan's."""
-    box = []
-    for axis in range(3):
-        others = tuple(a for a in range(3) if a != axis)
-        filled = np.flatnonzero(mask.any(others))
-        box.append(slice(int(filled[0]), int(filled[-1]) + 1))
-    return tuple(box)

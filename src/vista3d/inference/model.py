@@ -20,6 +20,7 @@ from vista3d.inference.interactive.session import Automatic, InteractiveSession
 from vista3d.inference.labelling import Output
 from vista3d.inference.presets import preset as preset_by_name
 from vista3d.inference.runtimes import choose_runtime, point_runtime
+from vista3d.inference.runtimes.classes import ClassPrompts
 from vista3d.inference.runtimes.points import PointRuntime
 from vista3d.inference.watch import Progress, Watch
 from vista3d.network.checkpoint import load_checkpoint
@@ -170,7 +171,15 @@ class Model(Engine):
     @functools.cached_property
     def points(self) -> PointRuntime:
         """The point branch on the model's device: one copy for all sessions."""
-        return point_runtime(self.network, self.meta.click_context, self.runtime)
+        return point_runtime(self.network, self.meta.click_context, self.runtime, self._named)
+
+    @property
+    def _named(self) -> ClassPrompts | None:
+        """Class prompts that answer clicks, too; of the published models clicks alone do."""
+        if not (self.meta.click_memory and self.meta.exclusive):
+            return None
+        ids = self.meta.classes
+        return ClassPrompts(ids, self.class_table(ids, self.runtime.device))
 
     def _check_clicks(self) -> None:
         if self.meta.provenance.get("point_branch") == "untrained":

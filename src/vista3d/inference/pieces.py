@@ -11,8 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from vista3d.inference.interactive.masks import tight
-from vista3d.volume import components
+from vista3d.volume import bounding_box, components
 
 SHARE = 0.1
 """Of the largest piece: below it, none is the structure, however sure."""
@@ -32,7 +31,7 @@ def keep_surest(labels: np.ndarray, evidence: np.ndarray, classes: Iterable[int]
     gone = 0
     for class_id in classes:
         mask = labels == class_id
-        box = tight(mask)
+        box = bounding_box(mask)
         if box is None:
             continue
         parts = components(mask[box])

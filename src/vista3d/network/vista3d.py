@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor, cat, nn
 
 from vista3d.network.class_head import ClassHead
 from vista3d.network.config import NetworkConfig
@@ -58,6 +58,12 @@ class Vista3D(nn.Module):
     def point_features(self, x: Tensor) -> Tensor:
         """[b, 1, H, W, D] -> full-resolution feature of the point decoder [b, F, H, W, D]."""
         return self.decode_point(self.encode(x))
+
+    def both_features(self, x: Tensor) -> Tensor:
+        """[b, 1, H, W, D] -> [b, 2F, H, W, D]: `point_features`, then `auto_features`."""
+        skips = self.encode(x)
+        classes = self.class_head.features(self.decode_auto(skips))
+        return cat([self.decode_point(skips), classes], 1)
 
     def class_table(self, ids: Tensor) -> Tensor:
         """Global class ids [K] (int64) -> class vectors [K, F]."""

@@ -9,7 +9,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from vista3d.inference.interactive import InteractiveSession, Overlap, SessionObject
-from vista3d.inference.interactive.masks import Mask, intersection, relative, tight
+from vista3d.inference.interactive.masks import Mask, intersection, relative
+from vista3d.volume import bounding_box
 
 Box = tuple[slice, slice, slice]
 
@@ -94,7 +95,7 @@ def changed_box(before: Sequence[SessionObject], after: Sequence[SessionObject])
         return None
     # Only here can labels differ; what lies under another object did not change its label.
     whole = _hull(boxes)
-    found = tight(labels_in(before, whole) != labels_in(after, whole))
+    found = bounding_box(labels_in(before, whole) != labels_in(after, whole))
     return None if found is None else _shifted(found, whole)
 
 
@@ -105,7 +106,7 @@ def _difference(one: Mask | None, two: Mask | None) -> Box | None:
     if not one or not two:
         return (one or two).box if (one or two) else None  # type: ignore[union-attr]
     whole = _hull([one.box, two.box])
-    found = tight(one.read(whole) != two.read(whole))
+    found = bounding_box(one.read(whole) != two.read(whole))
     return None if found is None else _shifted(found, whole)
 
 

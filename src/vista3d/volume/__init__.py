@@ -1,5 +1,6 @@
 """Scans and their geometry: read, check, put on the model's grid and back, write."""
 
+from vista3d.volume.bounds import bounding_box
 from vista3d.volume.checks import check_ct, check_image
 from vista3d.volume.components import components, largest
 from vista3d.volume.geometry import Geometry
@@ -24,6 +25,7 @@ __all__ = [
     "ModelGrid",
     "Volume",
     "VolumeMeta",
+    "bounding_box",
     "check_ct",
     "check_image",
     "components",

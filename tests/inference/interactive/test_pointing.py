@@ -6,7 +6,7 @@ import torch
 
 from vista3d.inference.interactive import Click, Mask, Prompt
 from vista3d.inference.interactive.pointing import PointEngine
-from vista3d.inference.runtimes.points import PointRuntime, WindowPrompt
+from vista3d.inference.runtimes.points import PointRuntime, WindowPrompt, WindowView
 from vista3d.network.config import NetworkConfig
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.network.point_head import ImageTokens
@@ -30,14 +30,15 @@ class Painter:
 
     def __init__(self, radius: float = 6, tube: bool = False) -> None:
         self.radius, self.tube = radius, tube
+        self.classes: tuple[int, ...] = ()
         self.windows: list[np.ndarray] = []
         self.contexts: list[np.ndarray] = []
         self.prompts: list[WindowPrompt] = []
 
-    def tokens(self, context: np.ndarray, inner: tuple[slice, ...]) -> ImageTokens:
+    def view(self, context: np.ndarray, inner: tuple[slice, ...]) -> WindowView:
         self.windows.append(context[inner])
         self.contexts.append(context)
-        return ImageTokens(torch.zeros(1, 8, 2), torch.zeros(1, 8, 2), (16, 16, 16))
+        return WindowView(ImageTokens(torch.zeros(1, 8, 2), torch.zeros(1, 8, 2), (16, 16, 16)))
 
     def logits(self, image: ImageTokens, prompt: WindowPrompt) -> torch.Tensor:
         self.prompts.append(prompt)
@@ -280,7 +281,7 @@ def test_the_split_network_is_the_whole_one(network, precision):
     runtime = PointRuntime(network, "cpu", precision)
     window = np.random.default_rng(0).random(WINDOW).astype(np.float32)
     clicks = WindowPrompt(np.array([[3, 4, 5], [20, 9, 30.5]]), np.array([1, 0]), novel=True)
-    found = runtime.logits(runtime.tokens(window, WHOLE), clicks)
+    found = runtime.logits(runtime.view(window, WHOLE).image, clicks)
     with torch.no_grad():
         whole = network.point_logits(
             network.point_features(torch.from_numpy(window)[None, None]),
@@ -297,4 +298,5 @@ def test_the_split_network_is_the_whole_one(network, precision):
 def test_windows_share_one_position_code(network):
     runtime = PointRuntime(network, "cpu", "fp32")
     window = np.zeros(WINDOW, np.float32)
-    assert runtime.tokens(window, WHOLE).position is runtime.tokens(window + 1, WHOLE).position
+    first, second = (runtime.view(picture, WHOLE).image for picture in (window, window + 1))
+    assert first.position is second.position

@@ -18,7 +18,7 @@ def _state(session: InteractiveSession):
     """Everything a user can see, in whole arrays."""
     return (
         [
-            (o.id, o.name, o.class_id, o.novel, o.locked, o.colour, o.clicks,
+            (o.id, o.name, o.class_id, o.novel, o.locked, o.colour, o.automatic, o.clicks,
              *(m.array().tobytes() for m in (o.mask, o.base, o.denied, o.start)), o.settled)
             for o in session.objects
         ],

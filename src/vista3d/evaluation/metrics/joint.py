@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from vista3d.errors import UsageError
-from vista3d.inference.interactive.masks import tight
+from vista3d.volume import bounding_box
 
 
 def monai_metrics() -> ModuleType:
@@ -30,7 +30,7 @@ def joint_box(found: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndar
 
     Two masks without a voxel stay as they are.
     """
-    box = tight(found | truth)
+    box = bounding_box(found | truth)
     return (found, truth) if box is None else (found[box], truth[box])
 
 

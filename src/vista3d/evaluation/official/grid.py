@@ -14,7 +14,7 @@ import numpy as np
 
 from vista3d.evaluation.scan import Scan
 from vista3d.inference.automatic import intensity, pad_patch
-from vista3d.inference.interactive.cache import TokenCache
+from vista3d.inference.interactive.cache import WindowCache
 from vista3d.inference.interactive.canvas import clip
 from vista3d.inference.interactive.placing import surrounding
 from vista3d.inference.interactive.pointing import CACHE_BYTES
@@ -95,13 +95,13 @@ class OfficialGrid:
         if held is None:
             meta = self.scan.model.meta
             outer, inner = surrounding(start, meta.click_window, meta.click_context, self.shape)
-            held = self.scan.points.tokens(self.image(outer, meta.click_context), inner)
+            held = self.scan.points.view(self.image(outer, meta.click_context), inner)
             self._cache.put(start, held)
-        return held
+        return held.image
 
     @cached_property
-    def _cache(self) -> TokenCache:
-        return TokenCache(CACHE_BYTES)
+    def _cache(self) -> WindowCache:
+        return WindowCache(CACHE_BYTES)
 
     @cached_property
     def _scale(self) -> tuple[float, float]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from vista3d.inference.runtimes.points import WindowView
 from vista3d.inference.windows import Triple
-from vista3d.network.point_head import ImageTokens
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -65,17 +65,12 @@ class RecentCache(Generic[Key, Value]):
         return CacheInfo(len(self._held), self._bytes, self._hits, self._misses)
 
 
-class TokenCache(RecentCache[Triple, ImageTokens]):
-    """Window tokens by the start of their window.
+class WindowCache(RecentCache[Triple, WindowView]):
+    """Views of windows by the start of their window.
 
     Args:
         limit: bytes. The released network needs 25 MB per 128^3 window in half precision.
     """
 
     def __init__(self, limit: int) -> None:
-        super().__init__(limit, window_bytes)
-
-
-def window_bytes(image: ImageTokens) -> int:
-    """Memory of one window's own tokens; the position code is shared by all."""
-    return image.tokens.numel() * image.tokens.element_size()
+        super().__init__(limit, lambda view: view.nbytes)

@@ -13,6 +13,7 @@ import numpy as np
 
 from vista3d.errors import InputError
 from vista3d.inference.windows import Slices, Triple
+from vista3d.volume import bounding_box
 
 _EMPTY = (slice(0, 0), slice(0, 0), slice(0, 0))
 
@@ -47,7 +48,7 @@ class Mask:
     @classmethod
     def within(cls, shape: Triple, box: Slices, values: np.ndarray) -> Mask:
         """From bool values [box]; nothing outside the box."""
-        found = tight(values)
+        found = bounding_box(values)
         if found is None:
             return cls.empty(shape)
         low = (
@@ -135,18 +136,6 @@ class Mask:
 
 
 _DAMAGED = "the session file is damaged: the voxels of a mask cannot be read; use a backup"
-
-
-def tight(values: np.ndarray) -> Slices | None:
-    """Bounding box of the set voxels; None where there are none."""
-    box = []
-    for axis in range(3):
-        others = tuple(a for a in range(3) if a != axis)
-        filled = np.flatnonzero(values.any(others)) if values.size else np.zeros(0, int)
-        if not len(filled):
-            return None
-        box.append(slice(int(filled[0]), int(filled[-1]) + 1))
-    return box[0], box[1], box[2]
 
 
 def union(*boxes: Slices) -> Slices:

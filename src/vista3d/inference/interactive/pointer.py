@@ -26,6 +26,8 @@ class Prompt:
         base: the object as it was before its first click; where a window has no positive click,
             it tells the network where the object is.
         settled: how many clicks the base knows already.
+        by_name: whether the class, where the model can be prompted with it, is asked as well; it
+            then takes the place of the base in what is believed.
     """
 
     clicks: tuple[Click, ...]
@@ -33,11 +35,12 @@ class Prompt:
     novel: bool = False
     base: Mask | None = None
     settled: int = 0
+    by_name: bool = False
 
     @property
     def key(self) -> Hashable:
         """Equal for prompts that have the same answer."""
-        return self.clicks, self.class_id, self.novel, self.base, self.settled
+        return self.clicks, self.class_id, self.novel, self.base, self.settled, self.by_name
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,8 +4,9 @@ Window tokens are kept, so a click in a known window runs the prompt path alone.
 cut by the face of its window, neighbouring windows follow it. Every click of the object counts in
 every window that contains it. Anchors tell the network what no click says: a window without a
 positive click, where the object is; an object that had a mask before its clicks, that this mask is
-meant and not only what was clicked. Models trained here answer with the belief that their answers
-add up to (`belief`, `hearing`); the published ones with the last answer, as released.
+meant and not only what was clicked. Models trained here answer by the name of the object as well
+(`naming`), and with the belief that their answers add up to (`belief`, `hearing`); the published
+ones with the last answer, as released.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ import torch
 from vista3d import anatomy
 from vista3d.inference.automatic import intensity, pad_patch
 from vista3d.inference.interactive.belief import MASK_VOICES, Belief, Memory
-from vista3d.inference.interactive.cache import CacheInfo, TokenCache
+from vista3d.inference.interactive.cache import CacheInfo, WindowCache
 from vista3d.inference.interactive.canvas import Canvas, clip
 from vista3d.inference.interactive.hearing import Place, Position, heard
 from vista3d.inference.interactive.masks import Mask, union
+from vista3d.inference.interactive.naming import with_name
 from vista3d.inference.interactive.placing import (
     REUSE,
     centred,
@@ -34,11 +36,10 @@ from vista3d.inference.interactive.placing import (
     touched_faces,
 )
 from vista3d.inference.interactive.pointer import PointMask, Prompt
-from vista3d.inference.runtimes.points import PointRuntime, WindowPrompt
+from vista3d.inference.runtimes.points import PointRuntime, WindowPrompt, WindowView
 from vista3d.inference.tiles import plan_tiles
 from vista3d.inference.windows import Slices, Triple
 from vista3d.network.metadata import CheckpointMeta
-from vista3d.network.point_head import ImageTokens
 from vista3d.volume import Volume, components, normalise, prepare
 from vista3d.volume.resample import nearest
 
@@ -87,7 +88,7 @@ class PointEngine:
         # The whole scan: a click outside the body must have a window, too.
         self._hu, self._grid = prepare(volume, meta.spacing, crop="none")
         self._scale = intensity(meta, self._hu)
-        self._cache = TokenCache(cache_bytes)
+        self._cache = WindowCache(cache_bytes)
         self._memory = Memory() if meta.click_memory else None
         self._lock = threading.Lock()
 
@@ -99,7 +100,7 @@ class PointEngine:
     def prefetch(self, position: Position) -> None:
         """Prepare the window that a first click at this voxel of the scan would use."""
         (point,) = self._to_model([position])
-        self._tokens(centred(point, self._window, self._shape, self._step))
+        self._view(centred(point, self._window, self._shape, self._step))
 
     def mask(
         self, prompt: Prompt, listen: Callable[[int, int], None] = lambda done, total: None
@@ -150,7 +151,8 @@ class PointEngine:
         box = union(belief.box, answer.box)
         if box != belief.box:
             mask = self._base(box, prompt.base) if prompt.base else None
-            belief = belief.grown(box, mask, MASK_VOICES + prompt.settled)
+            voices = prompt.settled + (MASK_VOICES if self._named(prompt) is None else 0)
+            belief = belief.grown(box, mask, voices)
         belief = belief.after(answer)
         low = [part.start for part in box]
         clicks = [
@@ -205,14 +207,14 @@ class PointEngine:
         moved = np.clip(moved, 0, np.array(self._shape) - 1)
         return [(float(a), float(b), float(c)) for a, b, c in moved]
 
-    def _tokens(self, start: Triple) -> ImageTokens:
+    def _view(self, start: Triple) -> WindowView:
         with self._lock:
             held = self._cache.get(start)
             if held is None:
                 outer, inner = surrounding(start, self._window, self._context, self._shape)
                 inside, local = clip(outer, self._context, self._shape)
                 patch = pad_patch(self._hu[inside], local, self._context, "air")
-                held = self._runtime.tokens(normalise(patch, *self._scale), inner)
+                held = self._runtime.view(normalise(patch, *self._scale), inner)
                 self._cache.put(start, held)
             return held
 
@@ -232,7 +234,18 @@ class PointEngine:
         special = prompt.class_id in anatomy.SPECIAL
         labels = np.array(positive, np.int64) + 2 * special
         request = WindowPrompt(np.array(points, np.float32), labels, prompt.novel)
-        return np.asarray(self._runtime.logits(self._tokens(start), request).cpu().numpy())
+        view = self._view(start)
+        said = np.asarray(self._runtime.logits(view.image, request).cpu().numpy())
+        class_id = self._named(prompt)
+        if class_id is None:
+            return said
+        named = self._runtime.class_logits(view, class_id)
+        return with_name(said, named.cpu().numpy(), request)
+
+    def _named(self, prompt: Prompt) -> int | None:
+        """The class that is asked as well, if there is one."""
+        asked = prompt.by_name and prompt.class_id in self._runtime.classes
+        return prompt.class_id if asked else None
 
     def _anchors(
         self,

@@ -50,6 +50,7 @@ class SessionObject:
         denied: voxels that a brush or another object took away; the network gives them back only
             where a new positive click lies in them.
         mask: the object now.
+        automatic: whether `start` is what its class prompt found.
     """
 
     id: int
@@ -64,11 +65,20 @@ class SessionObject:
     settled: int = 0
     locked: bool = False
     colour: Colour | None = None
+    automatic: bool = False
 
-    def started(self, mask: Mask) -> SessionObject:
+    @property
+    def by_name(self) -> bool:
+        """Whether its class says more of it than its start does, which nobody drew."""
+        return self.class_id is not None and (self.automatic or not self.start)
+
+    def started(self, mask: Mask, *, automatic: bool = False) -> SessionObject:
         """From this mask on, without clicks."""
         nothing = Mask.empty(mask.shape)
-        return replace(self, start=mask, base=mask, denied=nothing, mask=mask, clicks=(), settled=0)
+        return replace(
+            self, start=mask, base=mask, denied=nothing, mask=mask, clicks=(), settled=0,
+            automatic=automatic,
+        )  # fmt: skip
 
     def without(self, box: Slices, taken: np.ndarray) -> SessionObject:
         """Without the voxels set in `taken` [box], now and at its start."""
@@ -97,6 +107,7 @@ class SessionObject:
             denied=self.denied.written(box, (self.denied.read(box) | erased) & ~wanted),
             mask=mask,
             settled=len(self.clicks),
+            automatic=False,
         )
 
     def clicked(self, click: Click) -> SessionObject:

@@ -331,7 +331,7 @@ class InteractiveSession:
             self._history.push(Scene(next_id=self._history.present.next_id))
             return
         thing = self._editable(object_id)
-        changed = thing.started(thing.start)
+        changed = thing.started(thing.start, automatic=thing.automatic)
         self._history.push(self._history.present.painted(changed, self._overlap))
 
     @_alone
@@ -369,7 +369,8 @@ class InteractiveSession:
             done.append(old.id)
         for object_id in done:
             thing = scene.objects[object_id]
-            scene = scene.painted(thing.started(found[int(thing.class_id or 0)]), self._overlap)
+            mask = found[int(thing.class_id or 0)]
+            scene = scene.painted(thing.started(mask, automatic=True), self._overlap)
         if done:
             self._history.push(scene)
         return tuple(done)
@@ -460,7 +461,9 @@ class InteractiveSession:
         """Ask the network about all clicks of an object and merge its answer with the base."""
         mask = thing.base
         if thing.clicks:
-            prompt = Prompt(thing.clicks, thing.class_id, thing.novel, thing.base, thing.settled)
+            prompt = Prompt(
+                thing.clicks, thing.class_id, thing.novel, thing.base, thing.settled, thing.by_name
+            )
             with watch.timed("segmenting") as listen:
                 answer = self._pointer.mask(prompt, listen)
             fresh = thing.clicks[thing.settled :]

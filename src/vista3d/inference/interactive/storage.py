@@ -22,7 +22,7 @@ from vista3d.errors import InputError, UsageError
 from vista3d.inference.interactive.clicks import Click
 from vista3d.inference.interactive.history import STEPS, History, masks
 from vista3d.inference.interactive.labelled import FIRST_NEW
-from vista3d.inference.interactive.masks import Mask, tight
+from vista3d.inference.interactive.masks import Mask
 from vista3d.inference.interactive.scene import (
     Colour,
     Overlap,
@@ -31,7 +31,7 @@ from vista3d.inference.interactive.scene import (
     is_colour,
 )
 from vista3d.inference.windows import Triple
-from vista3d.volume import Volume
+from vista3d.volume import Volume, bounding_box
 
 FORMAT = "vista3d-session-1"
 
@@ -188,7 +188,7 @@ def _mask(file: zipfile.ZipFile, number: int, entry: Any, shape: Triple) -> Mask
     if not bits and (data or low != (0, 0, 0) or size != (0, 0, 0)):
         raise ValueError(number)
     # Damaged bits are found now, not at the first edit; masks are equal only if they are tight.
-    if bits and tight(mask.crop()) != tuple(slice(0, n) for n in size):
+    if bits and bounding_box(mask.crop()) != tuple(slice(0, n) for n in size):
         raise ValueError(number)
     return mask
 
@@ -208,6 +208,7 @@ def _object_out(thing: SessionObject, numbers: dict[Mask, int]) -> dict[str, Any
         "colour": thing.colour,
         "clicks": [[*click.position, click.positive] for click in thing.clicks],
         "settled": thing.settled,
+        "automatic": thing.automatic,
         "start": numbers[thing.start],
         "base": numbers[thing.base],
         "denied": numbers[thing.denied],
@@ -241,7 +242,9 @@ def _object_in(entry: dict[str, Any], pool: list[Mask], shape: Triple) -> Sessio
         clicks=clicks,
         settled=settled,
         locked=bool(entry["locked"]),
-        colour=_colour_in(entry.get("colour")),  # files of before there were colours have none
+        # Files of earlier versions have neither.
+        colour=_colour_in(entry.get("colour")),
+        automatic=bool(entry.get("automatic", False)),
     )
 
 

@@ -12,6 +12,7 @@ from vista3d.inference.runtimes.base import Precision, Runtime
 from vista3d.network.vista3d import Vista3D
 
 if TYPE_CHECKING:
+    from vista3d.inference.runtimes.classes import ClassPrompts
     from vista3d.inference.runtimes.points import PointRuntime
 
 log = logging.getLogger(__name__)
@@ -57,22 +58,29 @@ def has_native_bf16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def point_runtime(network: Vista3D, window: tuple[int, int, int], runtime: Runtime) -> PointRuntime:
+def point_runtime(
+    network: Vista3D,
+    window: tuple[int, int, int],
+    runtime: Runtime,
+    classes: ClassPrompts | None = None,
+) -> PointRuntime:
     """The point branch on the device, in the precision and by the engine of a runtime.
 
     Args:
         network: eval mode.
         window: voxels that the encoder sees.
         runtime: of the automatic branch.
+        classes: whose prompts are answered in the same windows.
     """
     from vista3d.inference.runtimes.points import PointRuntime
 
     features = None
     if runtime.name == "openvino":
-        from vista3d.inference.runtimes.openvino import CompiledPath
+        from vista3d.inference.runtimes.openvino import CompiledPath, PathName
 
-        features = CompiledPath("points", network, window, runtime.precision)
-    return PointRuntime(network, runtime.device, runtime.precision, features)
+        path: PathName = "points" if classes is None else "both"
+        features = CompiledPath(path, network, window, runtime.precision)
+    return PointRuntime(network, runtime.device, runtime.precision, features, classes)
 
 
 def choose_runtime(

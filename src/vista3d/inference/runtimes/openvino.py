@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 _RECIPE = "2"
 """Changes whenever the same network is converted differently, so that old copies are not used."""
 
-PathName = Literal["auto", "points"]
-"""To the class head's feature, or to the point decoder's."""
+PathName = Literal["auto", "points", "both"]
+"""To the class head's feature, to the point decoder's, or to the latter and then the former."""
 
 _TRACE = 32
 """Side of the window the network is converted at, then reshaped: 96^3 took 67 s to convert."""
@@ -141,10 +141,20 @@ class _PointPath(_AutoPath):
         return self.network.point_features(x)
 
 
-_PATHS: dict[PathName, type[_AutoPath]] = {"auto": _AutoPath, "points": _PointPath}
+class _BothPaths(_AutoPath):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network.both_features(x)
+
+
+_PATHS: dict[PathName, type[_AutoPath]] = {
+    "auto": _AutoPath,
+    "points": _PointPath,
+    "both": _BothPaths,
+}
 _UNUSED: dict[PathName, tuple[str, ...]] = {
     "auto": ("point_head.", "image_encoder.up_layers."),
     "points": ("point_head.", "class_head.", "image_encoder.up_layers_auto."),
+    "both": ("point_head.", "class_head.class_embeddings."),
 }
 """What a path does not depend on."""
 

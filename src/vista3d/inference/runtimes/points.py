@@ -1,14 +1,15 @@
 """The point branch of the network, split where a click begins to matter.
 
-`tokens` is everything before (encoder, point decoder, half-resolution tokens) and is worth
+`view` is everything before (encoder, point decoder, half-resolution tokens) and is worth
 keeping; `logits` is the prompt path alone: 12 times cheaper for the released network on 2 cores.
+Where classes can be prompted in the same windows, too, their decoder runs on the same encoding.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from vista3d.inference.runtimes.base import DTYPES, Precision
+from vista3d.inference.runtimes.classes import ClassPrompts, ClassView
 from vista3d.inference.windows import Slices
 from vista3d.network.layout import voxel_by_voxel
 from vista3d.network.point_head import ImageTokens
@@ -37,6 +39,24 @@ class WindowPrompt:
     novel: bool
 
 
+@dataclass(frozen=True, eq=False)
+class WindowView:
+    """What all prompts of a window share.
+
+    Attributes:
+        image: for clicks.
+        classes: for class prompts, if there are any.
+    """
+
+    image: ImageTokens
+    classes: ClassView | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Of its own tensors; the position code is shared by all windows."""
+        return self.image.tokens.nbytes + (0 if self.classes is None else self.classes.nbytes)
+
+
 class PointRuntime:
     """PyTorch on CPU, CUDA or MPS; half precision on a CPU casts a copy of the weights once.
 
@@ -44,8 +64,10 @@ class PointRuntime:
         network: its point branch is used.
         device: where.
         precision: of the convolutions.
-        features: computes the point decoder's feature [F, H, W, D] of a window [H, W, D] instead
-            of PyTorch: `openvino.CompiledPath`, 1.5 to 3 times as fast on a CPU.
+        features: computes the point decoder's feature [F, H, W, D] of a window [H, W, D], with
+            `classes` both features [2F, H, W, D], instead of PyTorch: `openvino.CompiledPath`,
+            1.5 to 3 times as fast on a CPU.
+        classes: whose prompts are answered in the same windows.
     """
 
     def __init__(
@@ -54,37 +76,59 @@ class PointRuntime:
         device: str,
         precision: Precision,
         features: Callable[[np.ndarray], Tensor] | None = None,
+        classes: ClassPrompts | None = None,
     ) -> None:
+        self._classes = classes
         self._features = features or self._by_torch
         self.device, self.precision = device, precision
         self._dtype = DTYPES[precision]
         self._cast = device == "cpu" and precision != "fp32"
         if self._cast:
-            own = _point_path(network, features is None).to(self._dtype)
+            own = _used(network, encodes=features is None, classes=classes is not None)
+            own = own.to(self._dtype)
         else:
             own = network.to(device)
         self._network = voxel_by_voxel(own)
         self._positions: dict[tuple[int, int, int], Tensor] = {}
 
-    def tokens(self, context: np.ndarray, inner: Slices) -> ImageTokens:
-        """What every click in a window shares.
+    def view(self, context: np.ndarray, inner: Slices) -> WindowView:
+        """What every prompt in a window shares.
 
         Args:
             context: [H, W, D] float32 in [0, 1], what the encoder sees.
             inner: the window in it.
         """
         with torch.inference_mode(), self._context():
-            feature = self._features(context)[(slice(None), *inner)]
-            if self._cast:
-                feature = feature.to(self._dtype)
-            image = self._network.point_head.image_tokens(feature[None])
+            features = self._features(context)[(slice(None), *inner)]
+            width = self._network.config.features
+            point = features[:width]
+            image = self._network.point_head.image_tokens(
+                point[None].to(self._dtype) if self._cast else point[None]
+            )
+            named = None if self._classes is None else self._classes.view(features[width:])
         # The position code depends on the window's size only: one copy for all windows.
         position = self._positions.setdefault(image.size, image.position)
-        return replace(image, tokens=image.tokens.contiguous(), position=position)
+        image = replace(image, tokens=image.tokens.contiguous(), position=position)
+        return WindowView(image, named)
+
+    @property
+    def classes(self) -> Container[object]:
+        """Global ids that `class_logits` takes."""
+        return () if self._classes is None else self._classes
+
+    def class_logits(self, view: WindowView, class_id: int) -> Tensor:
+        """Logits [H, W, D] float32 of one of the `classes`."""
+        assert self._classes is not None
+        assert view.classes is not None
+        with torch.inference_mode():
+            return self._classes.logits(view.classes, class_id)
 
     def _by_torch(self, context: np.ndarray) -> Tensor:
         x = torch.from_numpy(np.ascontiguousarray(context, np.float32))[None, None].to(self.device)
-        return self._network.point_features(x.to(self._dtype) if self._cast else x)[0]
+        x = x.to(self._dtype) if self._cast else x
+        if self._classes is None:
+            return self._network.point_features(x)[0]
+        return self._network.both_features(x)[0]
 
     def logits(self, image: ImageTokens, prompt: WindowPrompt) -> Tensor:
         """Mask logits [H, W, D] float32 on the device."""
@@ -105,10 +149,12 @@ class PointRuntime:
         return torch.autocast(kind, self._dtype, enabled=self.precision != "fp32")
 
 
-def _point_path(network: Vista3D, encodes: bool) -> Vista3D:
-    """A copy of the parts that clicks use; of the point head alone where it does not encode."""
-    parts = [network.class_head, network.image_encoder.up_layers_auto]
+def _used(network: Vista3D, *, encodes: bool, classes: bool) -> Vista3D:
+    """A copy of the parts that are used; of the point head alone where it does not encode."""
+    parts: list[nn.Module] = []
     if not encodes:
         parts = [network.class_head, network.image_encoder]
+    elif not classes:
+        parts = [network.class_head, network.image_encoder.up_layers_auto]
     unused = {id(module): nn.Module() for module in parts}
     return copy.deepcopy(network, unused)  # type: ignore[arg-type]

@@ -9,12 +9,12 @@ import numpy as np
 
 from vista3d import volume as vol
 from vista3d.errors import InputError, UsageError
-from vista3d.inference.interactive.masks import tight
 from vista3d.training.data.case import Case, to_global
 from vista3d.training.data.cases import dataset_cases
 from vista3d.training.data.layouts import Listing, find_listings
 from vista3d.training.data.mapping import MappingFile, Rules, nearest, shipped_mapping
 from vista3d.training.finetuning.targets import Target
+from vista3d.volume import bounding_box
 
 HELD_OUT = 5
 """One in so many patients is held out to validate on; below that number none is."""
@@ -133,7 +133,7 @@ def measure(case: Case) -> Scan:
 def cut_out(mask: vol.Volume) -> vol.Volume:
     """The smallest box around a mask that is not empty, with a voxel of background."""
     padded = np.pad(mask.array, 1)
-    inner = tight(padded)
+    inner = bounding_box(padded)
     assert inner is not None
     box = tuple(slice(part.start - 1, part.stop + 1) for part in inner)
     affine = mask.affine.copy()
