@@ -77,7 +77,7 @@ def clicks_text(card: Card) -> str:
     if meta.click_context != meta.click_window:
         text += f" in a context of {_voxels(meta.click_context)}"
     if meta.clicks_left_behind:
-        text += "; trained before the encoder was fine-tuned, which can make its masks worse"
+        text += "; trained before the encoder was fine-tuned: name the class of what is clicked"
     return f"{text}; any structure, trained or not."
 
 

@@ -187,8 +187,8 @@ class Model(Engine):
             raise UsageError(msg)
         if self.meta.clicks_left_behind:
             log.warning(
-                "the encoder of %s was fine-tuned and its clicks were not: they can make a mask "
-                "worse (finetune --points trains them, too)", self.meta.name,
+                "the encoder of %s was fine-tuned and its clicks were not: name the class of what "
+                "you click, or train them, too (finetune --points)", self.meta.name,
             )  # fmt: skip
 
     def _automatic(self, scan: Volume) -> Automatic:
