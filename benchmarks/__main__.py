@@ -14,6 +14,7 @@ NAMES = (
     "model_card",
     "server_clicks",
     "server_soak",
+    "session_clicks",
     "startup",
     "store",
     "supervoxels",

@@ -54,6 +54,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--minutes", type=float, default=20.0, help="Of training, each cell.")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--test", type=int, default=20, help="Scans.")
+    parser.add_argument("--seed", type=int, default=0, help="Of our own two; a folder each.")
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args(arguments)
     learn, test = split(options.data, options.label, options.test)
@@ -93,6 +94,7 @@ def run_cell(
     job = {
         "method": method, "raw": str(raw), "run": str(folder / method),
         "minutes": options.minutes, "model": options.model, "clock": options.clock,
+        "seed": options.seed,
         "test": {n: str(options.data.resolve() / f"imagesTr/{n}_0000.nii.gz") for n in test},
     }  # fmt: skip
     note = folder / f"{method}.job.json"
@@ -110,6 +112,7 @@ def run_cell(
     scores = score(options.data, options.label, Path(job["run"]) / "found", test)
     result = {
         "method": method, "cases": len(names), "minutes": options.minutes, "clock": options.clock,
+        "seed": options.seed,
         "dice": scores, "mean": float(np.mean(list(scores.values()))),
         "load_average_before": load, "wall_seconds": time.time() - began,
         "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
@@ -154,7 +157,10 @@ def ours(note: str) -> None:
     base = vista3d.load(job["model"], runtime="torch", precision="fp32")
     scratch = job["method"] == "scratch"
     asked = Request(
-        map="1:new:structure", minutes=job["minutes"], learning_rate=1e-3 if scratch else None
+        map="1:new:structure",
+        minutes=job["minutes"],
+        learning_rate=1e-3 if scratch else None,
+        seed=job["seed"],
     )
     plan = plan_job(asked, base.meta, raw, run, cache=raw.parent / "prepared")
     if job["clock"] == "cpu":
