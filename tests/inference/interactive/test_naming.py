@@ -36,9 +36,11 @@ def clicks(*points: tuple[float, ...], labels: tuple[int, ...]) -> WindowPrompt:
     return WindowPrompt(np.array(points, np.float32), np.array(labels), novel=False)
 
 
-def test_the_mean_of_both_answers():
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_a_name_counts_for_two_clicks(count: int):
     clicked, named = np.full((4, 4, 4), -1.0, np.float32), np.full((4, 4, 4), 3.0, np.float32)
-    np.testing.assert_array_equal(with_name(clicked, named, clicks((1, 1, 1), labels=(1,))), 1.0)
+    answer = with_name(clicked, named, clicks((1, 1, 1), labels=(1,)), count)
+    np.testing.assert_allclose(answer, (2 * 3 - count) / (2 + count), rtol=1e-6)
 
 
 @pytest.mark.parametrize("label", [0, 1, 2, 3])
@@ -47,7 +49,8 @@ def test_a_name_is_heard_where_it_agrees_with_a_positive_click(label: int):
     clicked, named = np.zeros((4, 4, 4), np.float32), np.full((4, 4, 4), -2.0, np.float32)
     named[3, 3, 3] = 2.0
     # A click may lie half a voxel beyond the last one.
-    answer = with_name(clicked, named, clicks((3.4, 3.4, 3.4), (0, 0, 0), labels=(label, 0)))
+    prompted = clicks((3.4, 3.4, 3.4), (0, 0, 0), labels=(label, 0))
+    answer = with_name(clicked, named, prompted, 2)
     assert (answer == clicked).all() == (label % 2 == 0)
 
 

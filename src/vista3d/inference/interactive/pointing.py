@@ -240,7 +240,7 @@ class PointEngine:
         if class_id is None:
             return said
         named = self._runtime.class_logits(view, class_id)
-        return with_name(said, named.cpu().numpy(), request)
+        return with_name(said, named.cpu().numpy(), request, len(prompt.clicks))
 
     def _named(self, prompt: Prompt) -> int | None:
         """The class that is asked as well, if there is one."""
