@@ -31,7 +31,8 @@ PARTS: dict[Part, tuple[str, ...]] = {
 }
 """What a part is called in the network: how its parameters' names begin (regular expressions)."""
 
-POINT_HEAD = "point_head."
+HEADS = ("class_head.", "point_head.")
+"""Prefixes of the parts that may have a learning rate of their own."""
 
 ABSENT = 0.5
 """Weight of the mean loss of absent prompts against that of present ones, however many there are:
@@ -50,8 +51,8 @@ def trained(model: Vista3D, stage: AutoStage | PointStage) -> list[dict[str, obj
         members = [p for name, p in model.named_parameters() if re.match(prefix, name)]
         for parameter in members:
             parameter.requires_grad_(True)
-        head = isinstance(stage, PointStage) and prefix == POINT_HEAD
-        peak = stage.head_rate if head and isinstance(stage, PointStage) else stage.learning_rate
+        own = prefix in HEADS and stage.head_rate is not None
+        peak = stage.head_rate if own else stage.learning_rate
         groups.append({"params": members, "peak": peak})
     return groups
 

@@ -37,6 +37,7 @@ class Stage:
         sampling: how scans are chosen.
         optimiser: `muon`: see `training/muon.py`.
         learning_rate: peak; cosine to zero over the stage.
+        head_rate: the same of the class head or the point head; None: as all other parts.
         warmup: steps of linear warm-up.
         weight_decay: of either optimiser.
         betas: of AdamW, and of what Muon leaves to Adam.
@@ -54,6 +55,7 @@ class Stage:
     sampling: Sampling = "scans"
     optimiser: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = 2e-5
+    head_rate: float | None = None
     warmup: int = 0
     weight_decay: float = 1e-5
     betas: tuple[float, float] = (0.9, 0.999)
@@ -111,7 +113,6 @@ class PointStage(Stage):
         rounds: rounds of clicks on them, 1 to this many, the first as likely as the last.
         balance: see `points.mask_loss`.
         heed: weight of `points.heed_loss`.
-        head_rate: learning rate of the point head; the other parts have `learning_rate`.
         lead_in: steps over which balls around a click give way to objects.
         supervoxels: whether objects are made of supervoxels, too (Alg. 2).
         shares: which branch of the sampler makes an object how often, with supervoxels.
@@ -123,7 +124,6 @@ class PointStage(Stage):
     rounds: int = 5
     balance: float = 0.0
     heed: float = 0.0
-    head_rate: float = 2e-5
     lead_in: int = 0
     supervoxels: bool = False
     shares: BranchShares = field(default=PUBLISHED)

@@ -49,7 +49,7 @@ def finetune(
         minutes: of training; the learning rate falls to zero by its end, however fast the machine.
         steps: of the optimiser, at most; where they fit the time, the result depends on the seed
             alone.
-        learning_rate: at its peak; None: of the mode.
+        learning_rate: at its peak, of all parts; None: of the mode.
         spacing: of the model grid, mm; None: chosen from the scans, as is the patch.
         patch: voxels per side.
         pieces: "one": of each structure the surest piece is kept; "any": all are; "auto": one,
