@@ -121,14 +121,16 @@ def segment_volume(
         tiles = plan_tiles(grid.geometry.shape, grid.to_model, shape, preset.upsampling)
         schedule = make_schedule(plan, tiles)
     scratch = scratch_folder()
-    demand = _demand(engine, volume, plan, schedule, len(classes), output)
+    single = tuple(i for i in classes if i in meta.single)
+    weighed = bool(single) or output == "evidence"
+    bytes_per_class = {"labels": 0, "evidence": 0, "masks": 1, "probabilities": 2}[output]
+    result = volume.array.size * (2 + 2 * weighed + bytes_per_class * len(classes))
+    demand = _demand(engine, volume, plan, schedule, result)
     supply = _supply(engine.runtime.device, volume.array.nbytes + hu.nbytes, scratch, memory_limit)
     budget = plan_memory(demand, supply, half=engine.runtime.precision != "fp32")
     with _feature_store(budget, engine, plan, schedule, scratch) as store:
         table = engine.class_table(classes + rivals, str(store.device))
         names = classes + (0,) * len(rivals)
-        single = tuple(i for i in classes if i in meta.single)
-        weighed = bool(single) or output == "evidence"
         label_map = LabelMap(table, names, shape, exclusive=meta.exclusive, evidence=weighed)
         sinks: list[Sink] = [label_map]
         per_class = (
@@ -242,19 +244,17 @@ def pad_patch(
 
 
 def _demand(
-    engine: Engine, volume: Volume, plan: WindowPlan, schedule: Schedule, count: int, output: Output
+    engine: Engine, volume: Volume, plan: WindowPlan, schedule: Schedule, result: int
 ) -> Demand:
-    """Bytes from the shapes alone."""
+    """Bytes from the shapes alone; `result`: those of what is made."""
     voxels = int(np.prod(plan.grid.shape))
     plane = voxels // plan.grid.shape[plan.axis]
     channels = engine.network.config.features
-    bytes_per_class = {"labels": 0, "evidence": 0, "masks": 1, "probabilities": 2}[output]
-    weighed = output == "evidence" or bool(engine.meta.single)
     return Demand(
         scan=volume.array.nbytes + 8 * voxels,
         features=4 * channels * plane * schedule.planes,
         window=window_bytes(channels, plan.grid.window, engine.runtime.precision),
-        result=volume.array.size * (2 + 2 * weighed + bytes_per_class * count),
+        result=result,
     )
 
 
