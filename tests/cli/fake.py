@@ -56,7 +56,10 @@ class FakeModel:
         labels = (volume.array > 50).astype(np.uint8) * LIVER
         labels[volume.array > 150] = RIGHT_KIDNEY
         labels[~np.isin(labels, ids)] = 0
-        run = {"model": "fake", "warnings": ["a warning of the run"], "versions": {"torch": "2"}}
+        run = {
+            "model": "fake", "warnings": ["a warning of the run"], "versions": {"torch": "2"},
+            "seconds_by_step": {"segmenting": 0.0},
+        }  # fmt: skip
         return Segmentation(labels=labels, volume=volume, classes=ids, run=run)
 
 

@@ -237,9 +237,8 @@ def test_a_real_checkpoint_from_end_to_end(tmp_path, tiny_checkpoint, capsys):
     assert [entry["id"] for entry in report["classes"]] == [1, 3, 5]
     assert report["run"]["model"] == "tiny"
     assert report["run"]["windows"] >= 1
-    assert {"loading", "preparing", "segmenting", "labelling"} <= report["run"][
-        "seconds_by_step"
-    ].keys()
+    steps = report["run"]["seconds_by_step"]
+    assert {"loading", "preparing", "segmenting", "labelling"} <= steps.keys()
     assert report["run"]["memory"]["predicted_gib"] > 0
     assert (out / "a_preview.png").stat().st_size > 1000
     assert "segmenting" in text.err
