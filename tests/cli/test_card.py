@@ -28,7 +28,8 @@ def test_writes_a_file_for_a_checkpoint(tiny_checkpoint: Path, tmp_path: Path, c
     assert capsys.readouterr().out == ""
     document = json.loads(out.read_text("utf-8"))
     assert document["Model"]["Descriptors"]["License"] == {"Text": "CC BY 4.0"}
-    assert "any of 3 structures" in document["Model"]["Model properties"]["Output"]["Description"]
+    output = document["Model"]["Model properties"]["Output"]["Description"]
+    assert "grid of the scan, of liver, spleen, right kidney;" in output
 
 
 def test_refuses_an_unknown_format(capsys):
