@@ -64,10 +64,10 @@ def monai_clicks(
 
 def point_branch(network: Vista3D, runtime: str, precision: Any) -> PointRuntime:
     """The point branch by PyTorch, or its encoder and decoder by OpenVINO (converted before)."""
-    features = None
-    if runtime == "openvino":
-        features = CompiledPath("points", network, WINDOW, precision)
-    return PointRuntime(network, "cpu", precision, features)
+    if runtime != "openvino":
+        return PointRuntime(network, "cpu", precision)
+    compiled = CompiledPath("points", network, WINDOW, precision)
+    return PointRuntime(network, "cpu", precision, lambda path: compiled)
 
 
 def main(arguments: list[str]) -> None:

@@ -30,7 +30,9 @@ class Answers:
     prompts: list = field(default_factory=list)
     classes: tuple[int, ...] = ()
 
-    def view(self, context: np.ndarray, inner: tuple[slice, ...]) -> SimpleNamespace:
+    def view(
+        self, context: np.ndarray, inner: tuple[slice, ...], *, classes: bool = False
+    ) -> SimpleNamespace:
         """The picture itself."""
         image = SimpleNamespace(tokens=torch.from_numpy(context[inner]))
         return SimpleNamespace(image=image, nbytes=image.tokens.nbytes)

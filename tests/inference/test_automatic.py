@@ -317,7 +317,7 @@ def test_clicks_by_openvino_agree_with_torch(model: Model, tmp_path: Path, monke
         point_runtime(model.network, size, automatic, named),
         PointRuntime(model.network, "cpu", "fp32", classes=named),
     ):
-        first = runtime.view(context, inner)
+        first = runtime.view(context, inner, classes=True)
         runtime.view(np.zeros_like(context), inner)  # must not write into what was handed out
         answers.append(runtime.logits(first.image, clicks))
         if 3 in runtime.classes:

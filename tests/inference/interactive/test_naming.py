@@ -24,7 +24,7 @@ from vista3d.inference.interactive.naming import with_name
 from vista3d.inference.interactive.pointing import PointEngine
 from vista3d.inference.labelling import ClassTable
 from vista3d.inference.model import Model
-from vista3d.inference.runtimes.classes import SURE, ClassPrompts
+from vista3d.inference.runtimes.classes import SURE, ClassPrompts, ClassView
 from vista3d.inference.runtimes.points import PointRuntime, WindowPrompt, WindowView
 from vista3d.inference.runtimes.pytorch import TorchRuntime
 from vista3d.network.vista3d import Vista3D
@@ -100,7 +100,8 @@ def test_one_encoding_serves_both_branches(network: Vista3D, precision):
     both = PointRuntime(network, "cpu", precision, classes=prompts)
     alone = PointRuntime(network, "cpu", precision)
     window = np.random.default_rng(0).random(WINDOW).astype(np.float32)
-    view = both.view(window, WHOLE)
+    assert both.view(window, WHOLE).classes is None
+    view = both.view(window, WHOLE, classes=True)
     torch.testing.assert_close(view.image.tokens, alone.view(window, WHOLE).image.tokens)
     assert view.nbytes > alone.view(window, WHOLE).nbytes
     with torch.no_grad():
@@ -120,8 +121,16 @@ class Named(Painter):
         super().__init__()
         self.classes = (LIVER,)
 
+    def view(
+        self, context: np.ndarray, inner: tuple[slice, ...], *, classes: bool = False
+    ) -> WindowView:
+        view = super().view(context, inner)
+        said = ClassView(torch.zeros(1), torch.zeros(1))
+        return replace(view, classes=said) if classes else view
+
     def class_logits(self, view: WindowView, class_id: int) -> torch.Tensor:
         assert class_id == LIVER
+        assert view.classes is not None
         out = torch.full(WINDOW, -0.5)
         out[:18] = 5.0
         return out
@@ -138,6 +147,22 @@ def test_a_named_object_is_what_its_class_says_as_well():
     assert both.sum() > 5 * alone.sum()
     other = replace(prompt((AT, True), class_id=3), by_name=True)
     assert np.array_equal(full(named_engine().mask(other), (80, 60, 50)), alone)
+
+
+def test_windows_are_computed_for_classes_where_a_name_is_asked():
+    named = replace(prompt((AT, True), class_id=LIVER), by_name=True)
+    plain, hovered, anonymous = named_engine(), named_engine(), named_engine()
+    plain.mask(named)
+    needed = plain.cache.windows
+    assert len(plain._runtime.windows) == needed
+    # Under a pointer nobody knows yet what will be asked.
+    hovered.prefetch(AT)
+    hovered.mask(named)
+    assert len(hovered._runtime.windows) == needed
+    anonymous.mask(prompt((AT, True)))
+    before = len(anonymous._runtime.windows)
+    anonymous.mask(named)
+    assert len(anonymous._runtime.windows) == before + needed
 
 
 def test_a_class_takes_the_place_of_the_mask_it_made():

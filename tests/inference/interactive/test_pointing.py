@@ -35,7 +35,9 @@ class Painter:
         self.contexts: list[np.ndarray] = []
         self.prompts: list[WindowPrompt] = []
 
-    def view(self, context: np.ndarray, inner: tuple[slice, ...]) -> WindowView:
+    def view(
+        self, context: np.ndarray, inner: tuple[slice, ...], *, classes: bool = False
+    ) -> WindowView:
         self.windows.append(context[inner])
         self.contexts.append(context)
         return WindowView(ImageTokens(torch.zeros(1, 8, 2), torch.zeros(1, 8, 2), (16, 16, 16)))

@@ -100,7 +100,8 @@ class PointEngine:
     def prefetch(self, position: Position) -> None:
         """Prepare the window that a first click at this voxel of the scan would use."""
         (point,) = self._to_model([position])
-        self._view(centred(point, self._window, self._shape, self._step))
+        start = centred(point, self._window, self._shape, self._step)
+        self._view(start, named=bool(self._runtime.classes))
 
     def mask(
         self, prompt: Prompt, listen: Callable[[int, int], None] = lambda done, total: None
@@ -207,14 +208,15 @@ class PointEngine:
         moved = np.clip(moved, 0, np.array(self._shape) - 1)
         return [(float(a), float(b), float(c)) for a, b, c in moved]
 
-    def _view(self, start: Triple) -> WindowView:
+    def _view(self, start: Triple, *, named: bool) -> WindowView:
         with self._lock:
             held = self._cache.get(start)
-            if held is None:
+            if held is None or (named and held.classes is None):
                 outer, inner = surrounding(start, self._window, self._context, self._shape)
                 inside, local = clip(outer, self._context, self._shape)
                 patch = pad_patch(self._hu[inside], local, self._context, "air")
-                held = self._runtime.view(normalise(patch, *self._scale), inner)
+                seen = normalise(patch, *self._scale)
+                held = self._runtime.view(seen, inner, classes=named)
                 self._cache.put(start, held)
             return held
 
@@ -234,9 +236,9 @@ class PointEngine:
         special = prompt.class_id in anatomy.SPECIAL
         labels = np.array(positive, np.int64) + 2 * special
         request = WindowPrompt(np.array(points, np.float32), labels, prompt.novel)
-        view = self._view(start)
-        said = np.asarray(self._runtime.logits(view.image, request).cpu().numpy())
         class_id = self._named(prompt)
+        view = self._view(start, named=class_id is not None)
+        said = np.asarray(self._runtime.logits(view.image, request).cpu().numpy())
         if class_id is None:
             return said
         named = self._runtime.class_logits(view, class_id)

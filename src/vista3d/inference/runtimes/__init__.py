@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import logging
 from pathlib import Path
@@ -74,13 +75,14 @@ def point_runtime(
     """
     from vista3d.inference.runtimes.points import PointRuntime
 
-    features = None
+    compiled = None
     if runtime.name == "openvino":
-        from vista3d.inference.runtimes.openvino import CompiledPath, PathName
+        from vista3d.inference.runtimes.openvino import CompiledPath
 
-        path: PathName = "points" if classes is None else "both"
-        features = CompiledPath(path, network, window, runtime.precision)
-    return PointRuntime(network, runtime.device, runtime.precision, features, classes)
+        compiled = functools.partial(
+            CompiledPath, network=network, window=window, precision=runtime.precision
+        )
+    return PointRuntime(network, runtime.device, runtime.precision, compiled, classes)
 
 
 def choose_runtime(

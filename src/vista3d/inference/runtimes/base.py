@@ -10,6 +10,9 @@ from torch import Tensor
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
+PathName = Literal["auto", "points", "both"]
+"""To the class head's feature, to the point decoder's, or to the latter and then the former."""
+
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 

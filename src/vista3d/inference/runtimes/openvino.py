@@ -14,23 +14,20 @@ import secrets
 import shutil
 import warnings
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from vista3d.inference.heap import release_file, trim_heap
-from vista3d.inference.runtimes.base import DTYPES, Precision
+from vista3d.inference.runtimes.base import DTYPES, PathName, Precision
 from vista3d.network.vista3d import Vista3D
 
 log = logging.getLogger(__name__)
 
 _RECIPE = "2"
 """Changes whenever the same network is converted differently, so that old copies are not used."""
-
-PathName = Literal["auto", "points", "both"]
-"""To the class head's feature, to the point decoder's, or to the latter and then the former."""
 
 _TRACE = 32
 """Side of the window the network is converted at, then reshaped: 96^3 took 67 s to convert."""

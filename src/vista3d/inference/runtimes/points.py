@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 
@@ -16,12 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vista3d.inference.runtimes.base import DTYPES, Precision
+from vista3d.inference.runtimes.base import DTYPES, PathName, Precision
 from vista3d.inference.runtimes.classes import ClassPrompts, ClassView
 from vista3d.inference.windows import Slices
 from vista3d.network.layout import voxel_by_voxel
 from vista3d.network.point_head import ImageTokens
 from vista3d.network.vista3d import Vista3D
+
+Path = Callable[[np.ndarray], Tensor]
+"""[H, W, D] float32 in [0, 1] -> features [C, H, W, D]."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,9 @@ class PointRuntime:
         network: its point branch is used.
         device: where.
         precision: of the convolutions.
-        features: computes the point decoder's feature [F, H, W, D] of a window [H, W, D], with
-            `classes` both features [2F, H, W, D], instead of PyTorch: `openvino.CompiledPath`,
-            1.5 to 3 times as fast on a CPU.
+        compiled: makes what computes the features of a window instead of PyTorch, when they are
+            first needed: `openvino.CompiledPath`, 1.5 to 3 times as fast on a CPU. Path "points":
+            [H, W, D] -> the point decoder's [F, H, W, D]; "both": [2F, H, W, D].
         classes: whose prompts are answered in the same windows.
     """
 
@@ -75,41 +79,44 @@ class PointRuntime:
         network: Vista3D,
         device: str,
         precision: Precision,
-        features: Callable[[np.ndarray], Tensor] | None = None,
+        compiled: Callable[[PathName], Path] | None = None,
         classes: ClassPrompts | None = None,
     ) -> None:
         self._classes = classes
-        self._features = features or self._by_torch
+        self._path = self._by_torch if compiled is None else functools.cache(compiled)
         self.device, self.precision = device, precision
         self._dtype = DTYPES[precision]
         self._cast = device == "cpu" and precision != "fp32"
         if self._cast:
-            own = _used(network, encodes=features is None, classes=classes is not None)
+            own = _used(network, encodes=compiled is None, classes=classes is not None)
             own = own.to(self._dtype)
         else:
             own = network.to(device)
         self._network = voxel_by_voxel(own)
         self._positions: dict[tuple[int, int, int], Tensor] = {}
 
-    def view(self, context: np.ndarray, inner: Slices) -> WindowView:
+    def view(self, context: np.ndarray, inner: Slices, *, classes: bool = False) -> WindowView:
         """What every prompt in a window shares.
 
         Args:
             context: [H, W, D] float32 in [0, 1], what the encoder sees.
             inner: the window in it.
+            classes: for class prompts as well, where there are any: 1.4 times as long.
         """
+        named = self._classes if classes else None
+        path = self._path("points" if named is None else "both")
         with torch.inference_mode(), self._context():
-            features = self._features(context)[(slice(None), *inner)]
+            features = path(context)[(slice(None), *inner)]
             width = self._network.config.features
             point = features[:width]
             image = self._network.point_head.image_tokens(
                 point[None].to(self._dtype) if self._cast else point[None]
             )
-            named = None if self._classes is None else self._classes.view(features[width:])
+            said = None if named is None else named.view(features[width:])
         # The position code depends on the window's size only: one copy for all windows.
         position = self._positions.setdefault(image.size, image.position)
         image = replace(image, tokens=image.tokens.contiguous(), position=position)
-        return WindowView(image, named)
+        return WindowView(image, said)
 
     @property
     def classes(self) -> Container[object]:
@@ -123,12 +130,16 @@ class PointRuntime:
         with torch.inference_mode():
             return self._classes.logits(view.classes, class_id)
 
-    def _by_torch(self, context: np.ndarray) -> Tensor:
-        x = torch.from_numpy(np.ascontiguousarray(context, np.float32))[None, None].to(self.device)
-        x = x.to(self._dtype) if self._cast else x
-        if self._classes is None:
-            return self._network.point_features(x)[0]
-        return self._network.both_features(x)[0]
+    def _by_torch(self, path: PathName) -> Path:
+        network = self._network
+        own = network.point_features if path == "points" else network.both_features
+
+        def features(context: np.ndarray) -> Tensor:
+            x = torch.from_numpy(np.ascontiguousarray(context, np.float32))[None, None]
+            x = x.to(self.device)
+            return own(x.to(self._dtype) if self._cast else x)[0]
+
+        return features
 
     def logits(self, image: ImageTokens, prompt: WindowPrompt) -> Tensor:
         """Mask logits [H, W, D] float32 on the device."""
