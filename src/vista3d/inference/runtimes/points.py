@@ -24,7 +24,7 @@ from vista3d.network.layout import voxel_by_voxel
 from vista3d.network.point_head import ImageTokens
 from vista3d.network.vista3d import Vista3D
 
-Path = Callable[[np.ndarray], Tensor]
+FeaturePath = Callable[[np.ndarray], Tensor]
 """[H, W, D] float32 in [0, 1] -> features [C, H, W, D]."""
 
 
@@ -79,7 +79,7 @@ class PointRuntime:
         network: Vista3D,
         device: str,
         precision: Precision,
-        compiled: Callable[[PathName], Path] | None = None,
+        compiled: Callable[[PathName], FeaturePath] | None = None,
         classes: ClassPrompts | None = None,
     ) -> None:
         self._classes = classes
@@ -130,7 +130,7 @@ class PointRuntime:
         with torch.inference_mode():
             return self._classes.logits(view.classes, class_id)
 
-    def _by_torch(self, path: PathName) -> Path:
+    def _by_torch(self, path: PathName) -> FeaturePath:
         network = self._network
         own = network.point_features if path == "points" else network.both_features
 
