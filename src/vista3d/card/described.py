@@ -83,7 +83,7 @@ def clicks_text(card: Card) -> str:
 
 def no_clicks(card: Card) -> str:
     """Why clicks mean nothing to the model; "" where they do."""
-    if card.meta.provenance.get("point_branch") == "untrained":
+    if card.meta.clicks_untrained:
         return "the point branch was not trained"
     return card.words.no_clicks
 

@@ -30,7 +30,7 @@ class Difference:
 def differences(rows: Sequence[Row], others: Sequence[Row], *, seed: int = 0) -> list[Difference]:
     """By structure and budget, over what both runs scored. Those of `ALL` come first."""
     former = {_key(row): row.score.dice for row in others}
-    pairs = [row for row in rows if _key(row) in former]
+    pairs = common(rows, others)
     out = []
     for budget in sorted({row.clicks for row in pairs}):
         here = [row for row in pairs if row.clicks == budget]
@@ -40,6 +40,12 @@ def differences(rows: Sequence[Row], others: Sequence[Row], *, seed: int = 0) ->
             table, owners = tabulate(own, columns, lambda row: row.score.dice - former[_key(row)])
             out.append(Difference(name, budget, len(own), estimate(table, owners, seed=seed)))
     return out
+
+
+def common(rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
+    """Those of a run's rows that the other run scored, too."""
+    scored = {_key(row) for row in others}
+    return [row for row in rows if _key(row) in scored]
 
 
 def _key(row: Row) -> tuple[str, str, str, int]:

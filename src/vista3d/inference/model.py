@@ -182,7 +182,7 @@ class Model(Engine):
         return ClassPrompts(ids, self.class_table(ids, self.runtime.device))
 
     def _check_clicks(self) -> None:
-        if self.meta.provenance.get("point_branch") == "untrained":
+        if self.meta.clicks_untrained:
             msg = f"the point branch of model {self.meta.name!r} was not trained: use another model"
             raise UsageError(msg)
         if self.meta.clicks_left_behind:

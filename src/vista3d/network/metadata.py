@@ -15,8 +15,9 @@ FORMAT = "vista3d-1"
 KEY = "vista3d"
 """Of the metadata in a safetensors header."""
 
+UNTRAINED = "untrained"
 BEFORE_FINE_TUNING = "trained, with the encoder before fine-tuning"
-"""Of a point branch, in the provenance of a checkpoint: the encoder has moved on without it."""
+"""What a provenance may say of a point branch; the second, that the encoder has moved on."""
 
 IntensityKind = Literal["hu", "percentiles"]
 _KINDS = ("hu", "percentiles")
@@ -134,6 +135,11 @@ class CheckpointMeta:
         while base := levels[-1][1].get("base"):
             levels.append((base["name"], base))
         return levels
+
+    @property
+    def clicks_untrained(self) -> bool:
+        """Whether the point branch was never trained."""
+        return bool(self.provenance.get("point_branch") == UNTRAINED)
 
     @property
     def clicks_left_behind(self) -> bool:

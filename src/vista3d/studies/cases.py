@@ -17,7 +17,7 @@ from vista3d.training.data.label_table import LabelTable, label_table
 from vista3d.training.data.layouts import Listing, find_listings
 from vista3d.training.data.mapping import MappingFile, Rules
 from vista3d.training.data.splits import Split
-from vista3d.training.finetuning.targets import parse_targets
+from vista3d.training.finetuning.targets import only_named, parse_targets
 
 if TYPE_CHECKING:
     from vista3d.network.metadata import CheckpointMeta
@@ -100,14 +100,8 @@ def _mapped(
     vocabulary: anatomy.Vocabulary,
 ) -> Rules:
     """Only the labels that the user names; the file's other rules stay."""
-    asked = {t.label: t.class_id for t in parse_targets(text, vocabulary, meta.config.embeddings)}
-    values = {name: str(value) for name, value in listing.labels.items()}
-    for label in asked:
-        if values and label not in values and label not in values.values():
-            msg = f"--map: {listing.name} has no label {label!r}: it has {', '.join(values)}"
-            raise UsageError(msg)
-    others = {name: None for name, value in values.items() if not {name, value} & asked.keys()}
-    return replace(rules, labels={**others, **asked}, novel=frozenset())
+    targets = parse_targets(text, vocabulary, meta.config.embeddings)
+    return replace(rules, labels=only_named(listing, targets), novel=frozenset())
 
 
 def _case(case: Case, table: LabelTable, vocabulary: anatomy.Vocabulary) -> EvaluationCase | None:

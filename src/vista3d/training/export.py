@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vista3d.network.checkpoint import save_checkpoint
-from vista3d.network.metadata import CheckpointMeta
+from vista3d.network.metadata import UNTRAINED, CheckpointMeta
 from vista3d.results.json_file import write_json
 from vista3d.training.data.prepared import Prepared
 from vista3d.training.recipe import PointStage
@@ -83,7 +83,7 @@ def export(
         provenance={
             "training_cases": dict(Counter(case.case.source.name for case in cases)),
             "stages": [*earlier.get("stages", []), about],
-            "point_branch": "trained" if clicked else earlier.get("point_branch", "untrained"),
+            "point_branch": "trained" if clicked else earlier.get("point_branch", UNTRAINED),
         },
     )
     save_checkpoint(path, run.average, meta, dtype="float16")

@@ -117,7 +117,7 @@ def run_recipe(
 
 def _unclicked(before: CheckpointMeta | None) -> bool:
     """Whether the point branch starts from nothing."""
-    return before is None or before.provenance.get("point_branch") == "untrained"
+    return before is None or before.clicks_untrained
 
 
 def _without_lead_in(recipe: Recipe, number: int, stage: PointStage) -> Recipe:

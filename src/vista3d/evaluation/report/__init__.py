@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vista3d.evaluation.comparison import differences
+from vista3d.evaluation.comparison import common
 from vista3d.evaluation.report.files import write_csv, write_summary
 from vista3d.evaluation.run_folder import Run, read_runs
 from vista3d.evaluation.summary import Line, summarise
@@ -65,7 +65,7 @@ def compare(folders: list[Path]) -> Report:
     ]
     for run in runs:
         first = next(other for other in runs if other.settings.label == run.settings.label)
-        if run is not first and not differences(run.rows, first.rows):
+        if run is not first and not common(run.rows, first.rows):
             log.warning(
                 "%s and %s (%s) scored no structure of a scan both: nothing of them is compared",
                 first.name, run.name, run.settings.label,

@@ -109,9 +109,9 @@ class PointRuntime:
             features = path(context)[(slice(None), *inner)]
             width = self._network.config.features
             point = features[:width]
-            image = self._network.point_head.image_tokens(
-                point[None].to(self._dtype) if self._cast else point[None]
-            )
+            if self._cast:
+                point = point.to(self._dtype)
+            image = self._network.point_head.image_tokens(point[None])
             said = None if named is None else named.view(features[width:])
         # The position code depends on the window's size only: one copy for all windows.
         position = self._positions.setdefault(image.size, image.position)

@@ -60,7 +60,7 @@ def describe(
     encoder = any("encoder" in run.stage.parts for run in runs)
     clicked = any(isinstance(run.stage, PointStage) for run in runs)
     point_branch = base.provenance.get("point_branch", "trained")
-    if encoder and not clicked and point_branch != "untrained":
+    if encoder and not clicked and not base.clicks_untrained:
         point_branch = BEFORE_FINE_TUNING
     return CheckpointMeta(
         name=name,

@@ -93,7 +93,7 @@ def plan_job(
     Raises:
         As `finetune`.
     """
-    if asked.points and base.provenance.get("point_branch") == "untrained":
+    if asked.points and base.clicks_untrained:
         msg = f"the point branch of model {base.name!r} was never trained: leave out `points`"
         raise UsageError(msg)
     if asked.patch and asked.patch % base.config.divisor:

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from vista3d import volume as vol
-from vista3d.errors import InputError, UsageError
+from vista3d.errors import InputError
 from vista3d.training.data.case import Case, to_global
 from vista3d.training.data.cases import dataset_cases
 from vista3d.training.data.layouts import Listing, find_listings
-from vista3d.training.data.mapping import MappingFile, Rules, nearest, shipped_mapping
-from vista3d.training.finetuning.targets import Target
+from vista3d.training.data.mapping import MappingFile, Rules, shipped_mapping
+from vista3d.training.finetuning.targets import Target, only_named
 from vista3d.volume import bounding_box
 
 HELD_OUT = 5
@@ -155,20 +155,6 @@ def _rules(listing: Listing, targets: tuple[Target, ...]) -> MappingFile:
 
     Whether a class without voxels is absent or was not drawn is what `vista3d train` says.
     """
-    values = {target.label: target.class_id for target in targets}
-    for label in values:
-        known = label in listing.labels or (
-            label.isdigit() and (not listing.labels or int(label) in listing.labels.values())
-        )
-        if not known:
-            hint = nearest(label, [*listing.labels, *map(str, listing.labels.values())])
-            msg = f"--map: {listing.file} has no label {label!r}: {hint}"
-            raise UsageError(msg)
-    others = {
-        name: None
-        for name, value in listing.labels.items()
-        if name not in values and str(value) not in values
-    }
     complete = shipped_mapping().rules(listing.name).complete
-    rules = Rules(complete=complete, labels={**values, **others})
+    rules = Rules(complete=complete, labels=only_named(listing, targets))
     return MappingFile("--map", frozenset(), {listing.name: rules})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from vista3d.anatomy import Vocabulary
 from vista3d.anatomy.vocabulary import FIRST_OWN
 from vista3d.errors import UnknownClassError, UsageError
+from vista3d.training.data.layouts import Listing
+from vista3d.training.data.mapping import nearest
 
 SYNTAX = (
     "write LABEL:CLASS for a known class and LABEL:new:NAME for a new one, separated by commas, as "
@@ -65,6 +68,25 @@ def parse_targets(text: str, vocabulary: Vocabulary, rows: int) -> tuple[Target,
         msg = f"--map is empty: {SYNTAX}"
         raise UsageError(msg)
     return tuple(targets)
+
+
+def only_named(listing: Listing, targets: Iterable[Target]) -> dict[str, int | None]:
+    """What the labels of a data set mean where a map names some: all others are background.
+
+    Raises:
+        UsageError: a label that the data set does not have.
+    """
+    asked = {target.label: target.class_id for target in targets}
+    values = {name: str(value) for name, value in listing.labels.items()}
+    for label in asked:
+        # A list without names says nothing of which values there are.
+        if not (label in values or label in values.values() or (not values and label.isdigit())):
+            msg = f"--map: {listing.file} has no label {label!r}: " + nearest(
+                label, [*values, *values.values()]
+            )
+            raise UsageError(msg)
+    others = {name: None for name, value in values.items() if not {name, value} & asked.keys()}
+    return {**asked, **others}
 
 
 def _known(label: str, name: str, vocabulary: Vocabulary) -> Target:
