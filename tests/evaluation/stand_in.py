@@ -24,9 +24,11 @@ class Answers:
 
     Attributes:
         prompts: (window's positive and negative points) in the order they were asked.
+        threshold: of the automatic branch.
     """
 
     answer: object = None
+    threshold: float = BRIGHT
     prompts: list = field(default_factory=list)
     classes: tuple[int, ...] = ()
 
@@ -36,6 +38,13 @@ class Answers:
         """The picture itself."""
         image = SimpleNamespace(tokens=torch.from_numpy(context[inner]))
         return SimpleNamespace(image=image, nbytes=image.tokens.nbytes)
+
+    def both(
+        self, context: np.ndarray, inner: tuple[slice, ...]
+    ) -> tuple[SimpleNamespace, torch.Tensor]:
+        """The picture, and how far it is above the threshold."""
+        image = self.view(context, inner).image
+        return image, (image.tokens - np.float32(self.threshold))[None]
 
     def logits(self, image: SimpleNamespace, prompt) -> torch.Tensor:
         """+5 and -5."""
@@ -65,11 +74,7 @@ class StandIn:
         self.vocabulary = Vocabulary()
         self.asked: list[tuple[int, ...]] = []
         self._threshold = threshold
-        self.points = Answers(answer)
-        self.runtime = SimpleNamespace(tensor=self._features)
-
-    def _features(self, image: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(image - np.float32(self._threshold))[None]
+        self.points = Answers(answer, threshold)
 
     def class_table(self, classes: tuple[int, ...], device: str) -> ClassTable:
         """One channel: the first known class is what is bright, the others the rest."""

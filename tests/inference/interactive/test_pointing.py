@@ -297,6 +297,21 @@ def test_the_split_network_is_the_whole_one(network, precision):
     assert next(network.parameters()).dtype == torch.float32
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_both_branches_of_one_encoding_are_each_by_itself(network, precision):
+    runtime = PointRuntime(network, "cpu", precision)
+    context = np.random.default_rng(0).random((48, *WINDOW[1:])).astype(np.float32)
+    inner = (slice(8, 8 + WINDOW[0]), *WHOLE[1:])
+    image, features = runtime.both(context, inner)
+    alone = runtime.view(context, inner).image
+    with torch.no_grad():
+        whole = network.auto_features(torch.from_numpy(context)[None, None])[0]
+    expected = whole[(slice(None), *inner)]
+    tolerance = 1e-5 if precision == "fp32" else 0.1 * float(expected.abs().max())
+    assert float((features - expected).abs().max()) < tolerance
+    assert torch.equal(image.tokens, alone.tokens)
+
+
 def test_windows_share_one_position_code(network):
     runtime = PointRuntime(network, "cpu", "fp32")
     window = np.zeros(WINDOW, np.float32)

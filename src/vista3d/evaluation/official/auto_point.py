@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from vista3d.evaluation.answer import Answer
 from vista3d.evaluation.case import Target, mask_of
@@ -24,6 +24,7 @@ from vista3d.inference.interactive.placing import surrounding
 from vista3d.inference.labelling import ClassTable
 from vista3d.inference.merge import refine_official
 from vista3d.inference.windows import Triple
+from vista3d.network.point_head import ImageTokens
 
 TRIALS = 3
 
@@ -61,24 +62,24 @@ class _Window:
         """[window]; 0 beyond the volume."""
         return self.grid.window(self.grid.truth, self.start)
 
-    def automatic(self, table: ClassTable) -> np.ndarray:
-        """Logits [K, window] of the automatic branch.
+    @cached_property
+    def _encoded(self) -> tuple[ImageTokens, Tensor]:
+        """For both branches at once, as the released network does."""
+        meta = self.grid.scan.model.meta
+        outer, inner = surrounding(
+            self.start, meta.click_window, meta.click_context, self.grid.shape
+        )
+        return self.grid.scan.points.both(self.grid.image(outer, meta.click_context), inner)
 
-        Where its window is larger than that of clicks, it lies around it, as for the encoder.
-        """
-        model = self.grid.scan.model
-        meta = model.meta
-        outer, inner = surrounding(self.start, meta.click_window, meta.window, self.grid.shape)
-        with torch.inference_mode():
-            features = model.runtime.tensor(self.grid.image(outer, meta.window))
-            part = features[(slice(None), *inner)].float().cpu()
-        return np.asarray(table.logits(part).numpy())
+    def automatic(self, table: ClassTable) -> np.ndarray:
+        """Logits [K, window] of the automatic branch."""
+        return np.asarray(table.logits(self._encoded[1].float().cpu()).numpy())
 
     def corrected(self, logits: np.ndarray, clicks: Trial, target: Target) -> np.ndarray:
         """Logits [window] merged with the answer to clicks, by the released merge."""
         scan = self.grid.scan
         prompt = window_prompt(clicks, target, scan)
-        answer = scan.points.logits(self.grid.tokens(self.start), prompt).cpu().numpy()
+        answer = scan.points.logits(self._encoded[0], prompt).cpu().numpy()
         return refine_official(logits, answer, clicks.positive, clicks.negative)
 
 

@@ -88,8 +88,7 @@ class PointRuntime:
         self._dtype = DTYPES[precision]
         self._cast = device == "cpu" and precision != "fp32"
         if self._cast:
-            own = _used(network, encodes=compiled is None, classes=classes is not None)
-            own = own.to(self._dtype)
+            own = _used(network, encodes=compiled is None).to(self._dtype)
         else:
             own = network.to(device)
         self._network = voxel_by_voxel(own)
@@ -103,20 +102,39 @@ class PointRuntime:
             inner: the window in it.
             classes: for class prompts as well, where there are any: 1.4 times as long.
         """
-        named = self._classes if classes else None
-        path = self._path("points" if named is None else "both")
+        if not classes or self._classes is None:
+            features = self._features("points", context, inner)
+            return WindowView(self._image(features))
+        image, features = self.both(context, inner)
+        with torch.inference_mode():
+            return WindowView(image, self._classes.view(features))
+
+    def both(self, context: np.ndarray, inner: Slices) -> tuple[ImageTokens, Tensor]:
+        """One encoding of a window for both branches.
+
+        Args:
+            context: [H, W, D] float32 in [0, 1], what the encoder sees.
+            inner: the window in it.
+
+        Returns:
+            What clicks share, and the class head's feature [F, H, W, D] in the window.
+        """
+        features = self._features("both", context, inner)
+        width = self._network.config.features
+        return self._image(features[:width]), features[width:]
+
+    def _features(self, path: PathName, context: np.ndarray, inner: Slices) -> Tensor:
         with torch.inference_mode(), self._context():
-            features = path(context)[(slice(None), *inner)]
-            width = self._network.config.features
-            point = features[:width]
-            if self._cast:
-                point = point.to(self._dtype)
+            return self._path(path)(context)[(slice(None), *inner)]
+
+    def _image(self, features: Tensor) -> ImageTokens:
+        """The point decoder's features [F, H, W, D] of a window, ready for clicks."""
+        with torch.inference_mode(), self._context():
+            point = features.to(self._dtype) if self._cast else features
             image = self._network.point_head.image_tokens(point[None])
-            said = None if named is None else named.view(features[width:])
         # The position code depends on the window's size only: one copy for all windows.
         position = self._positions.setdefault(image.size, image.position)
-        image = replace(image, tokens=image.tokens.contiguous(), position=position)
-        return WindowView(image, said)
+        return replace(image, tokens=image.tokens.contiguous(), position=position)
 
     @property
     def classes(self) -> Container[object]:
@@ -160,12 +178,8 @@ class PointRuntime:
         return torch.autocast(kind, self._dtype, enabled=self.precision != "fp32")
 
 
-def _used(network: Vista3D, *, encodes: bool, classes: bool) -> Vista3D:
-    """A copy of the parts that are used; of the point head alone where it does not encode."""
-    parts: list[nn.Module] = []
-    if not encodes:
-        parts = [network.class_head, network.image_encoder]
-    elif not classes:
-        parts = [network.class_head, network.image_encoder.up_layers_auto]
+def _used(network: Vista3D, *, encodes: bool) -> Vista3D:
+    """A copy; of the point head alone where it does not encode."""
+    parts = () if encodes else (network.class_head, network.image_encoder)
     unused = {id(module): nn.Module() for module in parts}
     return copy.deepcopy(network, unused)  # type: ignore[arg-type]
