@@ -25,7 +25,7 @@ class Balls:
 
     def __init__(self) -> None:
         self.calls = 0
-        self.prefetched: list[tuple[float, float, float]] = []
+        self.prefetched: list[tuple[tuple[float, float, float], int | None]] = []
 
     def mask(self, prompt: Prompt, listen: Callable[[int, int], None]) -> PointMask:
         self.calls += 1
@@ -42,8 +42,8 @@ class Balls:
         box = (slice(2, 24), slice(0, 20), slice(0, 15))
         return PointMask(box, out[box], np.ones_like(out[box]))
 
-    def prefetch(self, position: tuple[float, float, float]) -> None:
-        self.prefetched.append(position)
+    def prefetch(self, position: tuple[float, float, float], class_id: int | None) -> None:
+        self.prefetched.append((position, class_id))
 
 
 def automatic(classes, progress=None, cancel=None):

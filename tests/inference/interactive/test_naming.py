@@ -155,8 +155,7 @@ def test_windows_are_computed_for_classes_where_a_name_is_asked():
     plain.mask(named)
     needed = plain.cache.windows
     assert len(plain._runtime.windows) == needed
-    # Under a pointer nobody knows yet what will be asked.
-    hovered.prefetch(AT)
+    hovered.prefetch(AT, LIVER)
     hovered.mask(named)
     assert len(hovered._runtime.windows) == needed
     anonymous.mask(prompt((AT, True)))

@@ -237,7 +237,24 @@ def test_progress_is_told(session):
 
 def test_prefetch_names_the_voxel_of_the_scan(session):
     session.prefetch(scan().geometry.to_world(np.array([[3, 4, 5]]))[0], space="ras")
-    assert session._pointer.prefetched[0] == pytest.approx((3, 4, 5))
+    assert session._pointer.prefetched[0][0] == pytest.approx((3, 4, 5))
+
+
+def test_prefetch_asks_for_the_class_of_the_active_object(session):
+    def asked() -> int | None:
+        session.prefetch((3, 4, 5), space="voxel")
+        return session._pointer.prefetched[-1][1]
+
+    assert asked() is None
+    liver = session.add_object(class_="liver")
+    assert asked() == 1
+    session.add_object("something")
+    assert asked() is None
+    session.activate(liver)
+    drawn = np.zeros(scan().array.shape, bool)
+    drawn[3:6, 3:6, 3:6] = True
+    session.set_initial_mask(liver, drawn)  # a mask that somebody drew says more than its class
+    assert asked() is None
 
 
 def test_at_least_fifty_steps_can_be_undone(session):

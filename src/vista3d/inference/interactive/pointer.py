@@ -69,5 +69,10 @@ class Pointer(Protocol):
             listen: told (done, total) windows; may raise to stop.
         """
 
-    def prefetch(self, position: tuple[float, float, float]) -> None:
-        """Prepare for a first click at this voxel of the scan."""
+    def prefetch(self, position: tuple[float, float, float], class_id: int | None) -> None:
+        """Prepare for a first click at this voxel of the scan.
+
+        Args:
+            position: where.
+            class_id: of the object that would be clicked, if its class is asked as well.
+        """

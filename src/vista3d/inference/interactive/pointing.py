@@ -97,11 +97,16 @@ class PointEngine:
         """What is kept for the next click."""
         return self._cache.info
 
-    def prefetch(self, position: Position) -> None:
-        """Prepare the window that a first click at this voxel of the scan would use."""
+    def prefetch(self, position: Position, class_id: int | None = None) -> None:
+        """Prepare the window that a first click at this voxel of the scan would use.
+
+        Args:
+            position: voxel of the scan.
+            class_id: to be asked as well.
+        """
         (point,) = self._to_model([position])
         start = centred(point, self._window, self._shape, self._step)
-        self._view(start, named=bool(self._runtime.classes))
+        self._view(start, named=class_id in self._runtime.classes)
 
     def mask(
         self, prompt: Prompt, listen: Callable[[int, int], None] = lambda done, total: None

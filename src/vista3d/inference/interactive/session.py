@@ -386,8 +386,11 @@ class InteractiveSession:
         return self._history.redo()
 
     def prefetch(self, position: Sequence[float], *, space: Space) -> None:
-        """Prepare the window under a cursor, so that a first click there is a later click."""
-        self._pointer.prefetch(Click.at(position, True, space, self._geometry).position)
+        """Prepare the window under a cursor: a first click on the active object is a later one."""
+        scene = self._history.present
+        thing = None if scene.active is None else scene.objects[scene.active]
+        named = thing.class_id if thing is not None and thing.by_name else None
+        self._pointer.prefetch(Click.at(position, True, space, self._geometry).position, named)
 
     # Files.
 
