@@ -47,6 +47,16 @@ def zip_of(members: dict[str, bytes], compression=zipfile.ZIP_DEFLATED) -> bytes
     return out.getvalue()
 
 
+J2K = b"\xff\x4f\xff\x51" + struct.pack(">2H4I", 41, 0, 32, 16, 0, 0) + bytes(20)
+"""The start of a codestream of 16 rows and 32 columns."""
+
+
+def jp2(free: bytes = b"") -> bytes:
+    """A JP2 file around it, with a box of free space before."""
+    boxes = [(b"jP  ", b"\r\n\x87\n"), (b"free", free), (b"jp2c", J2K)]
+    return b"".join(struct.pack(">I4s", 8 + len(data), kind) + data for kind, data in boxes)
+
+
 def dicom_files(tmp_path) -> list[bytes]:
     folder = series(tmp_path / "series", [0.0, 2.0, 4.0])
     return [path.read_bytes() for path in sorted(folder.iterdir())]
@@ -103,6 +113,19 @@ def test_a_bomb_is_not_inflated(tmp_path):
     assert peak < 8 * MIB
 
 
+def test_a_nifti_with_long_notes_before_its_voxels(client, service):
+    image = nib.Nifti1Image(body_array(), np.diag([3.0, 3, 4, 1]))
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("afni", b"a" * 8000))
+    found = upload(client, gzip.compress(image.to_bytes()), "a.nii.gz")
+    assert tuple(found["shape"]) == image.shape
+
+
+def test_a_nifti_with_endless_notes_before_its_voxels(refused):
+    header = bytearray(lying_nifti((8, 8, 8), bytes(1024)))
+    struct.pack_into("<f", header, 108, 3e9)
+    assert "other bytes" in refused(gzip.compress(bytes(header)), "a.nii.gz", 422)
+
+
 def test_a_truncated_nifti(refused, scan_bytes):
     assert "truncated" in refused(scan_bytes[: len(scan_bytes) // 2], "a.nii.gz", 422)
 
@@ -128,6 +151,22 @@ def test_a_metaimage_that_names_a_file_of_the_server(refused, place_):
         b"ElementDataFile = " + place_ + b"\n"
     )
     assert "another file" in refused(header, "a.mha", 415)
+
+
+def test_an_nrrd_whose_header_goes_on_where_nobody_looks(refused):
+    header = b"NRRD0004\ntype: short\ndimension: 3\nsizes: 8 8 8\nencoding: raw\n"
+    notes = b"# nothing\n" * 7000
+    assert "another file" in refused(header + notes + b"data file: /etc/passwd\n\n", "a.nrrd", 415)
+
+
+@pytest.mark.parametrize("word", [b"Comment = ElementDataFile = LOCAL\n",
+                                  b"Comment = x\rElementDataFile = LOCAL\n",
+                                  b"Name = x\x0bElementDataFile = LOCAL\n"])  # fmt: skip
+def test_a_metaimage_whose_notes_say_local(refused, word):
+    header = b"ObjectType = Image\nNDims = 3\nDimSize = 8 8 8\nElementType = MET_SHORT\n"
+    assert "another file" in refused(
+        header + word + b"ElementDataFile = /etc/passwd\n", "a.mha", 415
+    )
 
 
 def test_an_nrrd_that_promises_more_than_it_can_hold(refused):
@@ -197,6 +236,9 @@ def test_a_compressed_frame_that_claims_more_than_its_header(corpus, tmp_path):
     bad.write_bytes(data[:at] + struct.pack(">2I", 60000, 60000) + data[at + 8 :])
     with pytest.raises(InputError, match="60000"):
         place([Received("files", "a.dcm", bad)], _folder(tmp_path), Limits())
+    bad.write_bytes(data.replace(b"\xff\x4f\xff\x51", b"\xff\x4f\xff\x52", 1))
+    with pytest.raises(InputError, match="no size"):
+        place([Received("files", "a.dcm", bad)], tmp_path / "study", Limits())
 
 
 @pytest.mark.parametrize(
@@ -204,11 +246,15 @@ def test_a_compressed_frame_that_claims_more_than_its_header(corpus, tmp_path):
     [
         (b"\xff\xd8\xff\xf7\x00\x0b\x10\x02\x00\x01\x00\x01\x01\x11\x00", (512, 256)),
         (b"\xff\xd8\xff\xe0\x00\x04xx\xff\xc1\x00\x0b\x0c\x00\x10\x00\x20\x01", (16, 32)),
+        (b"\xff\xd8\xff\xff\xff\xc1\x00\x0b\x0c\x00\x10\x00\x20\x01", (16, 32)),
+        (jp2(bytes(600)), (16, 32)),
+        (jp2(J2K[:4] + bytes(600)), (16, 32)),
+        (jp2()[:-40], None),
         (b"\xff\xd8\xff\xf7", None),
         (b"\xff\xd8" + b"\xff\xe0\x00\x00" * 9, None),
         (b"", None),
     ],
-    ids=["jpeg-ls", "jpeg", "cut", "no frame", "empty"],
+    ids=["jpeg-ls", "jpeg", "filled up", "jp2", "decoy", "cut jp2", "cut", "no frame", "empty"],
 )
 def test_sizes_of_coded_frames(frame, size):
     assert coded_size(frame) == size

@@ -6,8 +6,8 @@ gave is only shown. A header is believed only as far as the size of the file sup
 
 from __future__ import annotations
 
-import io
 import math
+import re
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -169,6 +169,7 @@ def _slice_voxels(path: Path) -> int:
     import pydicom
     from pydicom.encaps import generate_frames
     from pydicom.filereader import read_file_meta_info
+    from pydicom.uid import RLELossless
 
     # Before the data set is read: pydicom inflates a deflated one without a limit.
     syntax = read_file_meta_info(path).get("TransferSyntaxUID")
@@ -178,12 +179,15 @@ def _slice_voxels(path: Path) -> int:
     tags = ["Rows", "Columns", "NumberOfFrames"]
     data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
     rows, columns, frames = (int(data.get(tag) or 1) for tag in tags)
-    if syntax is not None and not syntax.is_private and syntax.is_compressed:
+    # A run-length decoder allocates what the header says.
+    coded = syntax is not None and not syntax.is_private and syntax.is_compressed
+    if coded and syntax != RLELossless:
         pixels = pydicom.dcmread(path).PixelData
         for frame in generate_frames(pixels, number_of_frames=frames):
             size = coded_size(frame)
-            if size is not None and size != (rows, columns):
-                msg = f"a compressed DICOM frame states {size} pixels, its header {rows, columns}"
+            if size != (rows, columns):
+                stated = "no size that is understood" if size is None else f"{size} pixels"
+                msg = f"a compressed DICOM frame states {stated}, its header {rows, columns}"
                 raise InputError(msg)
     return rows * columns * frames
 
@@ -201,19 +205,26 @@ def _is_nifti(head: bytes) -> bool:
 
 
 def _nifti_claim(head: bytes) -> tuple[tuple[int, ...], int]:
-    """Shape and bytes per voxel that a NIfTI header states."""
+    """Shape and bytes per voxel that a NIfTI header states.
+
+    What lies between header and voxels (label tables, a scanner's notes) may be long, not endless.
+    """
     import nibabel as nib
     from nibabel.spatialimages import HeaderDataError
     from nibabel.wrapstruct import WrapStructError
 
     cls = nib.Nifti2Header if head[4:8] == b"n+2\0" else nib.Nifti1Header
     try:
-        header = cls.from_fileobj(io.BytesIO(head), check=False)
+        header = cls(head[: cls.sizeof_hdr], check=False)
         shape = tuple(int(n) for n in header.get_data_shape())
-        return shape, int(header.get_data_dtype().itemsize)
-    except (HeaderDataError, WrapStructError, ValueError, KeyError) as error:
+        size, before = int(header.get_data_dtype().itemsize), int(header["vox_offset"])
+    except (HeaderDataError, WrapStructError, ValueError, OverflowError, KeyError) as error:
         msg = f"the NIfTI header is damaged ({error}): copy the file again"
         raise InputError(msg) from error
+    if before > _FREE:
+        msg = f"the NIfTI header puts its voxels behind {before} other bytes: save the image anew"
+        raise InputError(msg)
+    return shape, size
 
 
 def _itk_claim(path: Path) -> tuple[tuple[int, ...], int]:
@@ -236,21 +247,26 @@ def _itk_claim(path: Path) -> tuple[tuple[int, ...], int]:
 
 def _refuse_references(head: bytes, kind: Kind) -> None:
     """A header may name other files of the server as its voxels: never follow it there."""
-    if kind == "nrrd":
-        text = head.split(b"\n\n", 1)[0].split(b"\r\n\r\n", 1)[0].lower()
-        elsewhere = any(
-            line.replace(b" ", b"").startswith(b"datafile:") for line in text.splitlines()
-        )
-    else:
-        places = [
-            line.partition(b"=")[2].strip()
-            for line in head.splitlines()
-            if line.strip().startswith(b"ElementDataFile")
-        ]
-        elsewhere = places[:1] != [b"LOCAL"]
-    if elsewhere:
+    if _names_a_file(head) if kind == "nrrd" else not _ends_locally(head):
         msg = "the header names another file for its voxels: send header and voxels in one file"
         raise FormatError(msg)
+
+
+def _names_a_file(head: bytes) -> bool:
+    """Whether an NRRD header does, or does not end in `head`, where nobody looks further."""
+    text, *voxels = re.split(rb"\n\n|\r\n\r\n", head, maxsplit=1)
+    lines = text.lower().splitlines()  # at more places than the reader: it misses nothing
+    return not voxels or any(line.replace(b" ", b"").startswith(b"datafile:") for line in lines)
+
+
+def _ends_locally(head: bytes) -> bool:
+    """Whether a MetaImage header says that the voxels follow it.
+
+    The word may stand in no comment before: the reader ends lines at a line feed alone.
+    """
+    before, word, after = head.partition(b"ElementDataFile")
+    value = after.partition(b"\n")[0].partition(b"=")[2].strip()
+    return bool(word) and before[-1:] in (b"", b"\n") and value == b"LOCAL"
 
 
 def read_mask(path: Path, geometry: Geometry) -> np.ndarray:
