@@ -174,7 +174,8 @@ class Client(threading.Thread):
         box = ",".join(f"{a},{a + s}" for a, s in zip(low, size.tolist(), strict=True))
         values = (self.rng.random(size) < 0.8).astype(np.uint8)
         body = gzip.compress(values.tobytes(order="F"))
-        self.edit("POST", "/brush", params={"object": number, "box": box}, content=body)
+        params = {"object": number, "box": box, "adds": bool(self.rng.random() < 0.6)}
+        self.edit("POST", "/brush", params=params, content=body)
 
     def object(self) -> None:
         if len(self.state["objects"]) < 12:

@@ -167,7 +167,7 @@ def test_noise_is_bounded(make_service, tmp_path):
     def paint_noise(times):
         for _ in range(times):
             number = service.add_object(key, None, None).view.active
-            service.paint(key, number, box, rng.random(SHAPE) > 0.5)
+            service.brush(key, number, box, rng.random(SHAPE) > 0.5)
 
     with service.sessions.lease(key) as held:
         with pytest.raises(TooLargeError, match="remove objects"):

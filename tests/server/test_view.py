@@ -24,7 +24,7 @@ def make_session() -> InteractiveSession:
 
 def paint(session, number, corner, size):
     box = tuple(slice(a, min(a + s, n)) for a, s, n in zip(corner, size, SHAPE, strict=True))
-    session.paint(number, box, np.ones([p.stop - p.start for p in box], bool))
+    session.brush(number, box, np.ones([p.stop - p.start for p in box], bool))
 
 
 triples = st.tuples(*(st.integers(0, n - 1) for n in SHAPE))

@@ -17,7 +17,7 @@ import { EditQueue } from "./queue";
 import { report } from "./report";
 import * as store from "./store";
 import { notify } from "./store";
-import { membershipAfter, PendingStrokes } from "./strokes";
+import { PendingStrokes } from "./strokes";
 import type {
   Box,
   Edit,
@@ -199,7 +199,7 @@ export class Annotator {
     if (!box) return;
     await this.edit(async (s) => {
       try {
-        return await api.brush(s.id, stroke.object, box, await membershipAfter(stroke, box, s));
+        return await api.brush(s.id, stroke, box);
       } finally {
         this.strokes.drop(stroke); // from here on the server's labels say what it did
       }

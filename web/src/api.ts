@@ -1,5 +1,6 @@
 /** The server's HTTP API, typed. The only file that knows its addresses. */
 
+import type { Stroke } from "./brush";
 import type {
   AnatomyClass,
   Box,
@@ -78,10 +79,6 @@ export const flat = (box: Box): string => box.flat().join(",");
 
 export async function gzip(bytes: Uint8Array<ArrayBuffer>): Promise<Blob> {
   return new Response(new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"))).blob();
-}
-
-async function gunzip(blob: Blob): Promise<ArrayBuffer> {
-  return new Response(blob.stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 }
 
 export const api = {
@@ -169,10 +166,10 @@ export const api = {
   overlap: (s: string, policy: OverlapPolicy) =>
     json<Edit>("PUT", `/sessions/${s}/overlap`, { policy }),
 
-  /** `inside`: 1 where a voxel of the box belongs to the object, i fastest. */
-  brush: async (s: string, object: number, box: Box, inside: Uint8Array<ArrayBuffer>) => {
-    const body = await gzip(inside);
-    const query = `object=${object}&box=${flat(box)}`;
+  /** A stroke of the brush or the eraser; its voxels are 1 in `box`, i fastest. */
+  brush: async (s: string, stroke: Stroke, box: Box) => {
+    const body = await gzip(stroke.voxels(box));
+    const query = `object=${stroke.object}&box=${flat(box)}&adds=${stroke.adds}`;
     const response = await send(`${ROOT}/sessions/${s}/brush?${query}`, {
       method: "POST",
       headers: { "Content-Type": "application/octet-stream" },
@@ -187,14 +184,6 @@ export const api = {
     return new Uint16Array(
       await (await send(`${ROOT}/sessions/${s}/labels${query}`)).arrayBuffer(),
     );
-  },
-
-  /** One object's mask on the whole grid, i fastest: exact where objects overlap. */
-  objectMask: async (s: string, n: number): Promise<Uint8Array> => {
-    const blob = await (await send(`${ROOT}/sessions/${s}/objects/${n}/mask`)).blob();
-    const nifti = await gunzip(blob);
-    const VOX_OFFSET = 108;
-    return new Uint8Array(nifti, new DataView(nifti).getFloat32(VOX_OFFSET, true));
   },
 
   automatic: (s: string, classes: (string | number)[] | "everything") =>

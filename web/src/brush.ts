@@ -48,17 +48,15 @@ export class Stroke {
     return this.low.map((l, a) => [l, this.high[a]! + 1]) as Box;
   }
 
-  /** `ids` of `this.box` before the stroke -> 1 where the object is afterwards, i fastest. */
-  membership(before: (offset: number) => boolean): Uint8Array<ArrayBuffer> {
-    const box = this.box!;
+  /** 1 where the stroke covers a voxel of a box, i fastest. */
+  voxels(box: Box): Uint8Array<ArrayBuffer> {
     const [ni, nj] = this.grid.shape;
     const out = new Uint8Array(boxSize(box));
     let at = 0;
     for (let k = box[2][0]; k < box[2][1]; k++) {
       for (let j = box[1][0]; j < box[1][1]; j++) {
         for (let i = box[0][0]; i < box[0][1]; i++, at++) {
-          const inside = this.covered.has(i + ni * (j + nj * k)) ? this.adds : before(at);
-          out[at] = Number(inside);
+          out[at] = Number(this.covered.has(i + ni * (j + nj * k)));
         }
       }
     }

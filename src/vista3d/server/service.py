@@ -124,9 +124,11 @@ class Service:
 
         return self._edit(session, work, None)
 
-    def paint(self, session: str, object_id: int, box: Box, values: np.ndarray) -> Edit:
-        """As `InteractiveSession.paint`."""
-        return self._drawn(session, lambda s: s.paint(object_id, box, values))
+    def brush(
+        self, session: str, object_id: int, box: Box, covered: np.ndarray, *, adds: bool = True
+    ) -> Edit:
+        """As `InteractiveSession.brush`."""
+        return self._drawn(session, lambda s: s.brush(object_id, box, covered, adds=adds))
 
     def set_mask(self, session: str, object_id: int, mask: np.ndarray) -> Edit:
         """As `InteractiveSession.set_initial_mask`."""

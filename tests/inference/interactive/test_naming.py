@@ -198,7 +198,7 @@ def test_objects_are_asked_by_name_until_somebody_draws_them():
     session.reset(found)
     assert asked(found)
     box = (slice(2, 4),) * 3
-    session.paint(found, box, np.ones((2, 2, 2), bool))
+    session.brush(found, box, np.ones((2, 2, 2), bool))
     assert not asked(found)
     session.run_automatic(["liver"])
     assert asked(found)

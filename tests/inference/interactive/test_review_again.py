@@ -20,7 +20,7 @@ def session() -> InteractiveSession:
 
 
 def _erase(session: InteractiveSession) -> None:
-    session.paint(1, ERASED, np.zeros((3, 5, 5), bool))
+    session.brush(1, ERASED, np.ones((3, 5, 5), bool), adds=False)
 
 
 def _tumour(session: InteractiveSession) -> np.ndarray:
@@ -69,7 +69,7 @@ def test_a_positive_click_in_what_was_erased_does_bring_it_back(session):
 
 def test_what_is_left_of_a_ball_stays_when_its_click_was_erased(session):
     box = (slice(10, 15), slice(8, 13), slice(6, 11))
-    session.paint(1, box, np.zeros((5, 5, 5), bool))
+    session.brush(1, box, np.ones((5, 5, 5), bool), adds=False)
     before = session.mask(1)
     session.click((20, 15, 8), space="voxel")
     assert (session.mask(1) >= before).all()

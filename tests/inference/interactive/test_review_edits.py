@@ -24,7 +24,7 @@ def session() -> InteractiveSession:
 @pytest.mark.parametrize("positive", [True, False])
 def test_what_was_erased_by_hand_does_not_come_back_with_a_click_elsewhere(session, positive):
     session.click((10, 10, 8), space="voxel")
-    session.paint(1, ERASED, np.zeros((3, 5, 5), bool))
+    session.brush(1, ERASED, np.ones((3, 5, 5), bool), adds=False)
     session.click((20, 3, 3), positive, space="voxel")
     assert not session.mask(1)[ERASED].any()
 
@@ -115,7 +115,7 @@ def test_odd_slices_are_refused_or_meant(session, first):
     made = session.add_object()
     box = (first, slice(0, 1), slice(0, 1))
     try:
-        session.paint(made, box, np.ones((4, 1, 1), bool))
+        session.brush(made, box, np.ones((4, 1, 1), bool))
     except UsageError:
         return
     wanted = np.zeros(SHAPE, bool)

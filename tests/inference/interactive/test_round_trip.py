@@ -43,7 +43,8 @@ def _step(session: InteractiveSession, rng: np.random.Generator) -> None:
     elif kind == 8:
         low = [int(rng.integers(0, n - 4)) for n in SHAPE]
         box = tuple(slice(a, a + 4) for a in low)
-        session.paint(chosen, box, rng.random((4, 4, 4)) < 0.5)
+        covered = rng.random((4, 4, 4)) < 0.5
+        session.brush(chosen, box, covered, adds=bool(rng.random() < 0.5))
     elif kind == 9:
         session.reset(chosen)
     elif kind == 10:

@@ -168,12 +168,49 @@ def test_a_given_mask_is_the_base_of_later_clicks(session):
 def test_painting_keeps_the_clicks_and_is_kept_by_later_ones(session):
     session.click((10, 10, 8), space="voxel")
     box = (slice(20, 23), slice(2, 5), slice(2, 5))
-    session.paint(1, box, np.ones((3, 3, 3), bool))
+    session.brush(1, box, np.ones((3, 3, 3), bool))
     assert len(session[1].clicks) == 1
     after = session.click((10, 12, 8), space="voxel").array()
     assert after[box].all()
     with pytest.raises(UsageError, match="does not fit"):
-        session.paint(1, (slice(20, 30), slice(2, 5), slice(2, 5)), np.ones((10, 3, 3), bool))
+        session.brush(1, (slice(20, 30), slice(2, 5), slice(2, 5)), np.ones((10, 3, 3), bool))
+
+
+@pytest.mark.parametrize("adds", [True, False])
+def test_a_stroke_says_nothing_of_the_voxels_beside_it(session, adds):
+    """What clicks made in the box of a stroke does not become what somebody drew."""
+    session.click((10, 10, 8), space="voxel")
+    box = (slice(5, 16), slice(5, 16), slice(3, 14))
+    covered = np.zeros((11, 11, 11), bool)
+    covered[0, 0, 0] = True
+    session.brush(1, box, covered, adds=adds)
+    session.reset(1)
+    assert session[1].mask.voxels == int(adds)
+
+
+def test_an_eraser_leaves_at_the_start_what_a_click_had_taken(session):
+    drawn = np.zeros(SHAPE, bool)
+    drawn[5:16, 5:16, 3:14] = True
+    made = session.add_object("thing")
+    session.set_initial_mask(made, drawn)
+    session.click((10, 10, 8), positive=False, space="voxel")
+    session.brush(made, (slice(5, 6),) * 2 + (slice(3, 4),), np.ones((1, 1, 1), bool), adds=False)
+    session.reset(made)
+    drawn[5, 5, 3] = False
+    assert (session.mask(made) == drawn).all()
+
+
+def test_a_click_taken_back_before_any_other_asks_nothing(session):
+    session.click((10, 10, 8), space="voxel")
+    before = session.mask(1)
+    session.brush(1, (slice(0, 1),) * 3, np.ones((1, 1, 1), bool))
+    painted = session.mask(1)
+    session.click((20, 10, 8), space="voxel")
+    calls = session._pointer.calls
+    session.remove_click(1, 1)
+    assert session._pointer.calls == calls
+    assert (session.mask(1) == painted).all()
+    assert (painted >= before).all()
 
 
 def test_reset(session):

@@ -119,6 +119,10 @@ class Mask:
         whole[relative(box, (i, j, k))] = values
         return Mask.within(self.shape, (i, j, k), whole)
 
+    def with_(self, box: Slices, values: np.ndarray) -> Mask:
+        """The mask with the voxels set in `values` [box] as well."""
+        return self.written(box, self.read(box) | values) if values.any() else self
+
     def without(self, box: Slices, values: np.ndarray) -> Mask:
         """The mask without the voxels set in `values` [box]."""
         common = intersection(self.box, box)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal, TypeGuard
@@ -82,6 +82,8 @@ class SessionObject:
 
     def without(self, box: Slices, taken: np.ndarray) -> SessionObject:
         """Without the voxels set in `taken` [box], now and at its start."""
+        if all(intersection(x.box, box) is None for x in (self.mask, self.start, self.base)):
+            return self
         mask = self.mask.without(box, taken)
         start = self.start.without(box, taken)
         lost = taken & (self.mask.read(box) | self.start.read(box))
@@ -96,19 +98,18 @@ class SessionObject:
             self, start=start, base=mask, denied=denied, mask=mask, settled=len(self.clicks)
         )
 
-    def brushed(self, box: Slices, wanted: np.ndarray) -> SessionObject:
-        """With the voxels of a box set by hand to `wanted` [box]."""
-        erased = self.mask.read(box) & ~wanted
-        mask = self.mask.written(box, wanted)
+    def brushed(self, box: Slices, covered: np.ndarray, *, adds: bool) -> SessionObject:
+        """With the voxels that a brush `covered` [box], or without those that an eraser did."""
+        if adds:
+            mask, start = self.mask.with_(box, covered), self.start.with_(box, covered)
+            denied = self.denied.without(box, covered)
+        else:
+            mask, start = self.mask.without(box, covered), self.start.without(box, covered)
+            denied = self.denied.with_(box, covered & self.mask.read(box))
         return replace(
-            self,
-            start=self.start.written(box, wanted),
-            base=mask,
-            denied=self.denied.written(box, (self.denied.read(box) | erased) & ~wanted),
-            mask=mask,
-            settled=len(self.clicks),
+            self, start=start, base=mask, denied=denied, mask=mask, settled=len(self.clicks),
             automatic=False,
-        )
+        )  # fmt: skip
 
     def clicked(self, click: Click) -> SessionObject:
         """With one more click; the mask does not know it yet."""
@@ -159,19 +160,27 @@ class Scene:
         """With another active object."""
         return replace(self, active=object_id)
 
-    def painted(self, changed: SessionObject, overlap: Overlap) -> Scene:
+    def painted(
+        self, changed: SessionObject, overlap: Overlap, apart: Container[int] = ()
+    ) -> Scene:
         """With a new version of an object, and what this means for the others.
 
         Only voxels that the object did not have before are disputed. A locked object keeps its
         voxels whatever the policy, unless overlaps are allowed.
+
+        Args:
+            changed: the new version.
+            overlap: the policy.
+            apart: objects known to share no voxel with it.
         """
         if overlap == "allow overlap":
             return self.changed(changed)
         box = changed.mask.box
         now = changed.mask.crop()
         gained = now & ~self.objects[changed.id].mask.read(box)
-        for other in self:
-            if other.id == changed.id or not (other.locked or overlap == "keep existing"):
+        others = [o for o in self if o.id != changed.id and o.id not in apart]
+        for other in others:
+            if not (other.locked or overlap == "keep existing"):
                 continue
             common = intersection(other.mask.box, box)
             if common is not None:
@@ -185,7 +194,7 @@ class Scene:
         )
         carved = [
             other.without(box, gained)
-            for other in self
-            if other.id != changed.id and not other.locked and overlap == "overwrite"
+            for other in others
+            if not other.locked and overlap == "overwrite"
         ]
         return self.changed(kept, *carved)

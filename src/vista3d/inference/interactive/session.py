@@ -307,19 +307,20 @@ class InteractiveSession:
         self._history.push(self._history.present.painted(changed, self._overlap))
 
     @_alone
-    def paint(self, object_id: int, box: Slices, values: np.ndarray) -> None:
-        """Set the voxels of a box by hand (brush, eraser); clicks are kept and start from here.
+    def brush(self, object_id: int, box: Slices, covered: np.ndarray, *, adds: bool = True) -> None:
+        """Draw with a brush or an eraser; clicks are kept and start from here.
 
         Args:
             object_id: of the object.
             box: slices of the scan.
-            values: bool [box]: the object there from now on.
+            covered: bool [box]: what the stroke passes over.
+            adds: whether these voxels belong to the object from now on, or do not.
         """
         thing = self._editable(object_id)
-        if not _fits(box, self._shape) or values.shape != tuple(p.stop - p.start for p in box):
-            msg = f"the box {box} with values {values.shape} does not fit the scan {self._shape}"
+        if not _fits(box, self._shape) or covered.shape != tuple(p.stop - p.start for p in box):
+            msg = f"the box {box} with voxels {covered.shape} does not fit the scan {self._shape}"
             raise UsageError(msg)
-        changed = thing.brushed(box, np.asarray(values, bool))
+        changed = thing.brushed(box, np.asarray(covered, bool), adds=adds)
         self._history.push(self._history.present.painted(changed, self._overlap))
 
     @_alone
@@ -354,7 +355,7 @@ class InteractiveSession:
             msg = "this session has no automatic model"
             raise UsageError(msg)
         labels, ids = self._automatic(classes, progress=progress, cancel=cancel)
-        found = {class_id: Mask.of(labels == class_id) for class_id in ids}
+        found = self._masks(labels, ids)
         scene, done = self._history.present, []
         nothing = Mask.empty(self._shape)
         for class_id, mask in found.items():
@@ -370,7 +371,8 @@ class InteractiveSession:
         for object_id in done:
             thing = scene.objects[object_id]
             mask = found[int(thing.class_id or 0)]
-            scene = scene.painted(thing.started(mask, automatic=True), self._overlap)
+            # One label a voxel: what a run finds does not overlap.
+            scene = scene.painted(thing.started(mask, automatic=True), self._overlap, apart=done)
         if done:
             self._history.push(scene)
         return tuple(done)
@@ -460,16 +462,30 @@ class InteractiveSession:
     def _push(self, changed: SessionObject) -> None:
         self._history.push(self._history.present.changed(changed))
 
+    def _masks(self, labels: np.ndarray, ids: Iterable[int]) -> dict[int, Mask]:
+        """One mask a class; one pass over the labels [i, j, k] finds their boxes."""
+        from scipy import ndimage
+
+        boxes = ndimage.find_objects(labels)
+        masks = {}
+        for class_id in ids:
+            box = boxes[class_id - 1] if class_id <= len(boxes) else None
+            if box is None:
+                masks[class_id] = Mask.empty(self._shape)
+            else:
+                masks[class_id] = Mask.within(self._shape, box, labels[box] == class_id)
+        return masks
+
     def _answered(self, scene: Scene, thing: SessionObject, watch: Watch) -> Mask:
         """Ask the network about all clicks of an object and merge its answer with the base."""
         mask = thing.base
-        if thing.clicks:
+        fresh = thing.clicks[thing.settled :]
+        if fresh:
             prompt = Prompt(
                 thing.clicks, thing.class_id, thing.novel, thing.base, thing.settled, thing.by_name
             )
             with watch.timed("segmenting") as listen:
                 answer = self._pointer.mask(prompt, listen)
-            fresh = thing.clicks[thing.settled :]
             allowed = answer.known & ~thing.denied.read(answer.box)
             answer = replace(answer, mask=answer.mask & allowed, known=allowed)
             mask = merged(thing.base, answer, fresh, self._geometry.spacing)

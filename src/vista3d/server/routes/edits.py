@@ -19,7 +19,6 @@ from vista3d.server.schemas import (
     Reset,
     overlap_of,
 )
-from vista3d.server.service import Service
 
 router = APIRouter(prefix=f"{API}/sessions/{{session}}", tags=["edits"])
 
@@ -78,10 +77,22 @@ async def brush(
     request: Request,
     box: str,
     number: int = Query(alias="object"),
+    adds: bool = True,
 ) -> EditOut:
-    """Set the voxels of a box by hand: gzip of uint8 0 or 1, i fastest."""
+    """A stroke of the brush, or of the eraser (`adds=false`).
+
+    The body is the gzip of uint8, i fastest: 1 for the voxels of the box that the stroke covers.
+    """
     data = await request.body()
-    return await run_in_threadpool(_brush, service, session, number, box, data)
+
+    def draw() -> EditOut:
+        with service.sessions.lease(session) as held:
+            part = parse_box(box, held.session.volume.geometry.shape)
+        covered = unpack_bool(data, part)
+        edit = service.brush(session, number, part, covered, adds=adds)
+        return answer(service, session, edit)
+
+    return await run_in_threadpool(draw)
 
 
 @router.post("/undo")
@@ -115,10 +126,3 @@ def prefetch(service: Served, session: Id, body: Cursor) -> dict[str, str]:
     x, y, z = body.position
     service.prefetch(session, (x, y, z), body.space)
     return {"status": "accepted"}
-
-
-def _brush(service: Service, session: str, number: int, box: str, data: bytes) -> EditOut:
-    with service.sessions.lease(session) as held:
-        part = parse_box(box, held.session.volume.geometry.shape)
-    edit = service.paint(session, number, part, unpack_bool(data, part))
-    return answer(service, session, edit)
