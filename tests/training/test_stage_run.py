@@ -76,6 +76,9 @@ def test_clicks_are_learned(torso: Prepared, tmp_path: Path):
 )
 def test_frozen_parts_stay(stage, moves, stays, torso: Prepared, tmp_path: Path):
     run = start(stage, tmp_path)
+    free = {name for name, p in run.model.named_parameters() if p.requires_grad}
+    assert moves in free
+    assert not any(name.startswith(stays) for name in free)
     before = {k: v.clone() for k, v in run.model.state_dict().items()}
     losses(run, [torso], 2)
     now = run.model.state_dict()
@@ -157,12 +160,15 @@ fabric.launch()
 stage = replace(AUTO if kind == "auto" else POINTS, steps=3, batch=2 // processes)
 run = StageRun(recipe(stage), 0, out / f"{processes}", fabric, 3)
 examples = Examples([made_up()], run.recipe, 0, 0, 3, fabric.global_rank, processes)
+if processes == 1:
+    torch.save(run.model.state_dict(), out / "start.pt")
 found = []
 for step in range(3):
     slots = range(fabric.global_rank * stage.batch, (fabric.global_rank + 1) * stage.batch)
     found.append(run.train_step([examples.example(step, slot) for slot in slots])["loss"])
 if fabric.is_global_zero:
     (out / f"{processes}.json").write_text(json.dumps(found))
+    torch.save(run.model.state_dict(), out / f"{processes}.pt")
 """
 
 
@@ -184,3 +190,8 @@ def test_two_processes_learn_what_one_does(kind, tmp_path: Path):
     one, two = (json.loads((tmp_path / f"{n}.json").read_text()) for n in (1, 2))
     np.testing.assert_allclose(one, two, atol=1e-4)
     assert one[0] != one[1]
+    alone, together = (torch.load(tmp_path / f"{n}.pt") for n in (1, 2))
+    start = torch.load(tmp_path / "start.pt")
+    for name, value in alone.items():
+        if torch.equal(value, start[name]):  # nobody used it, and nobody may let it decay
+            assert torch.equal(together[name], value), name

@@ -23,15 +23,15 @@ Losses = dict[str, float]
 """Name -> value, for people. "loss" is what the step lowers; a missing name: nothing to learn."""
 
 PARTS: dict[Part, tuple[str, ...]] = {
-    "encoder": ("image_encoder.encoder.",),
-    "auto": ("image_encoder.up_layers_auto.", "class_head."),
-    "points": ("image_encoder.up_layers.", "point_head."),
-    "class head": ("class_head.",),
-    "auto norms": (r"image_encoder.up_layers_auto..*\.norm\d",),
+    "encoder": (r"image_encoder\.encoder\.",),
+    "auto": (r"image_encoder\.up_layers_auto\.", r"class_head\."),
+    "points": (r"image_encoder\.up_layers\.", r"point_head\."),
+    "class head": (r"class_head\.",),
+    "auto norms": (r"image_encoder\.up_layers_auto\..*\.norm\d",),
 }
 """What a part is called in the network: how its parameters' names begin (regular expressions)."""
 
-HEADS = ("class_head.", "point_head.")
+HEADS = (r"class_head\.", r"point_head\.")
 """Prefixes of the parts that may have a learning rate of their own."""
 
 ABSENT = 0.5

@@ -152,17 +152,21 @@ class StageRun:
         return [p for group in self.optimiser.param_groups for p in group["params"]]
 
     def _share_gradients(self) -> None:
-        """Sum the gradients of all processes, in one message."""
+        """Sum the gradients of all processes, in one message.
+
+        What no process used keeps none: a gradient of 0 is one, and weights decay with it.
+        """
         if self.fabric.world_size == 1:
             return
         parameters = self._parameters()
         parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-        flat = torch.cat([part.flatten() for part in parts])
+        used = torch.tensor([float(p.grad is not None) for p in parameters])
+        flat = torch.cat([*(part.flatten() for part in parts), used.to(parts[0].device)])
         total = self.fabric.all_reduce(flat, reduce_op="sum")
         assert isinstance(total, Tensor)
-        sizes = [p.numel() for p in parameters]
-        for parameter, part in zip(parameters, torch.split(total, sizes), strict=True):
-            parameter.grad = part.view_as(parameter)
+        *parts, used = torch.split(total, [*(p.numel() for p in parameters), len(parameters)])
+        for parameter, part, users in zip(parameters, parts, used.tolist(), strict=True):
+            parameter.grad = part.view_as(parameter) if users else None
 
     def _shared(self, found: list[Losses]) -> Losses:
         """Mean of each value over all examples of all processes that have it."""
