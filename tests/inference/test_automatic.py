@@ -110,6 +110,8 @@ def test_exclusive_classes_compete_unasked(model: Model):
     assert alone.classes == tuple(asked)
     assert alone.masks is not None
     assert set(alone.masks) == set(asked)
+    for number, mask in alone.masks.items():
+        assert np.array_equal(mask, alone.labels == number)
 
 
 def test_everything_is_chosen_by_modality(model: Model):
@@ -266,8 +268,11 @@ def test_unknown_preset_device_and_runtime(model: Model):
 
     with pytest.raises(UsageError, match="unknown preset 'best'"):
         model.segment(made_up_scan(), preset="best")
-    with pytest.raises(UsageError, match="unknown device 'tpu'"):
-        choose_runtime(model.network, (32, 32, 32), device="tpu")
+    for device in ("tpu", "cpu:3x", "cpu:0", "cuda:", "cuda:x"):
+        with pytest.raises(UsageError, match=f"unknown device '{device}'"):
+            choose_runtime(model.network, (32, 32, 32), device=device)
+    with pytest.raises(UsageError, match="'cuda:99' is not on this machine"):
+        choose_runtime(model.network, (32, 32, 32), device="cuda:99")
     with pytest.raises(UsageError, match="unknown precision 'int4'"):
         choose_runtime(model.network, (32, 32, 32), precision="int4")
 

@@ -69,6 +69,17 @@ def test_free_memory_of_this_machine_is_plausible():
     assert budget.device_memory("cpu") is None
 
 
+def test_files_that_were_read_do_not_count_against_a_containers_limit(tmp_path: Path):
+    names = [tmp_path / name for name in ("max", "current", "stat")]
+    for path, text in zip(
+        names, ("8000\n", "7900\n", "anon 900\ninactive_file 6500\n"), strict=True
+    ):
+        path.write_text(text)
+    assert budget._left_in_group((*names, "inactive_file")) == 6600
+    names[0].write_text("max\n")
+    assert budget._left_in_group((*names, "inactive_file")) is None
+
+
 def test_scratch_files_do_not_go_to_a_ram_disk(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(budget.tempfile, "gettempdir", lambda: "/tmp")
     mounts = {"text": "tmpfs /tmp tmpfs rw 0 0\n"}

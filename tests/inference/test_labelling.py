@@ -190,6 +190,22 @@ def test_masks_overlap_and_probabilities_are_sigmoids():
         assert mask[labels.labels == number].all()
 
 
+def test_probabilities_of_exclusive_classes_are_shares():
+    features, ids = _smooth(4, (9, 9, 9)), (1, 5, 130)
+    table, matrix, shape = torch.from_numpy(_table(5, 4)), np.diag([0.5, 0.5, 0.5, 1]), (16,) * 3
+    everything = ClassTable.plain(table)
+    sink = PerClass(everything.rows(slice(3)), ids, shape, "probabilities", everything)
+    for tile in plan_tiles((9, 9, 9), matrix, shape):
+        sink.take(tile, torch.from_numpy(features[(slice(None), *tile.source)]))
+    on_grid = torch.from_numpy(np.einsum("kf,fabc->kabc", table.numpy(), features))
+    inner = (slice(0, 15, 2),) * 3  # voxels of the scan that are voxels of the model grid
+    part = on_grid[:, :8, :8, :8]
+    wanted = (part - torch.logaddexp(torch.zeros(()), part.logsumexp(0))).exp().numpy()
+    for row, number in enumerate(ids):
+        np.testing.assert_allclose(sink.volumes[number][inner], wanted[row], atol=2e-3)
+    assert sum(v.astype(np.float32) for v in sink.volumes.values()).max() <= 1.001
+
+
 @pytest.mark.parametrize("count", [8, 512])
 def test_memory_does_not_grow_with_the_number_of_classes(count):
     """The largest tensor that torch makes on the way, and what numpy holds."""

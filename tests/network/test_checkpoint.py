@@ -226,3 +226,12 @@ def test_convert_there_and_back(state: dict[str, torch.Tensor], tmp_path: Path):
     assert all(torch.equal(network.state_dict()[k], v) for k, v in state.items())
     with pytest.raises(WeightsError, match="convert writes"):
         convert(tmp_path / "b.pt", tmp_path / "d.onnx")
+
+
+def test_a_network_that_its_tensors_do_not_describe_is_not_written_without_a_word(tmp_path):
+    from vista3d.network.weights import resolve
+
+    target = tmp_path / "mini.pt"
+    with pytest.raises(WeightsError, match="safetensors"):
+        convert(resolve("mini"), target)
+    assert not target.exists()

@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.results.conftest import LEFT_KIDNEY, LIVER, RIGHT_KIDNEY
 from vista3d.results import write_per_class
-from vista3d.results.per_class import INDEX, mask_name
+from vista3d.results.per_class import INDEX, plain_names
 
 
 def test_every_class_gets_a_mask_even_when_it_is_empty(tmp_path, labels, volume):
@@ -50,6 +50,19 @@ def test_a_damaged_index_is_replaced(tmp_path, labels, volume):
 def test_file_names_are_plain_and_unique():
     from vista3d.anatomy import STRUCTURES
 
-    names = [mask_name(structure) for structure in STRUCTURES.values()]
+    names = plain_names(STRUCTURES.values())
     assert len(set(names)) == len(names)
     assert all(name.isascii() and " " not in name and "/" not in name for name in names)
+
+
+def test_masks_of_names_that_differ_by_signs_alone_are_all_written(tmp_path, labels, volume):
+    from vista3d.anatomy import new_structure
+
+    named = ("Lesion", "lesion", "\u809d")
+    ids = (LIVER, LEFT_KIDNEY, RIGHT_KIDNEY)
+    things = [new_structure(i, name) for i, name in zip(ids, named, strict=True)]
+    paths = write_per_class(tmp_path / "seg", labels, volume, things)
+    assert len({path.name for path in paths}) == 3
+    for thing, path in zip(things, paths, strict=True):
+        assert not path.name.startswith(".")
+        assert (np.asarray(nib.load(path).dataobj) == (labels == thing.id)).all()

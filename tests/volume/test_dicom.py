@@ -86,6 +86,21 @@ def test_uneven_spacing(tmp_path: Path):
         read(tmp_path / "s")
 
 
+def test_a_table_that_moved_sideways(tmp_path: Path):
+    for n in range(20):
+        _slice(tmp_path / "s", n, (0 if n < 10 else 50, 0, 2.0 * n))
+    with pytest.raises(GeometryError, match=r"lies 2\d\.\d mm beside the line"):
+        read(tmp_path / "s")
+
+
+def test_pixels_of_two_sizes(tmp_path: Path):
+    for n in range(6):
+        size = [0.8, 0.5] if n < 3 else [1.2, 1.2]
+        _slice(tmp_path / "s", n, (0, 0, 2.0 * n), PixelSpacing=size)
+    with pytest.raises(GeometryError, match="pass one reconstruction"):
+        read(tmp_path / "s")
+
+
 def test_duplicates(tmp_path: Path):
     for n in range(3):
         _slice(tmp_path / "s", n, (0, 0, n))

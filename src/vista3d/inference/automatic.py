@@ -53,8 +53,10 @@ class Segmentation:
         volume: the scan.
         classes: ids that were asked for, found or not.
         vocabulary: of the model; says what the ids are called.
-        probabilities: per class float16 [i, j, k], where asked for.
-        masks: per class bool [i, j, k]; they may overlap; where asked for.
+        probabilities: per class float16 [i, j, k], of exclusive classes its share against
+            background and all others; where asked for. Nothing is removed from them.
+        masks: per class bool [i, j, k]; they may overlap, unless classes are exclusive: then they
+            are those of the labels; where asked for.
         evidence: float16 [i, j, k], the logit against background, that of the label or, of
             exclusive classes, of all together; where asked for. It is above 0 at every label, and
             a margin of all classes is taken off it.
@@ -133,12 +135,12 @@ def segment_volume(
         names = classes + (0,) * len(rivals)
         label_map = LabelMap(table, names, shape, exclusive=meta.exclusive, evidence=weighed)
         sinks: list[Sink] = [label_map]
-        per_class = (
-            None
-            if output in ("labels", "evidence")
-            else PerClass(table.rows(slice(len(classes))), classes, shape, output)
-        )
-        sinks += [] if per_class is None else [per_class]
+        per_class = None
+        if output == "probabilities" or (output == "masks" and not meta.exclusive):
+            asked = table.rows(slice(len(classes)))
+            total = table if meta.exclusive else None
+            per_class = PerClass(asked, classes, shape, output, total)
+            sinks.append(per_class)
         within = _where(meta, hu, grid.geometry.spacing)
         run_schedule(engine, hu, plan, schedule, preset, store, sinks, watch, within)
     # Published weights answer as released.
@@ -158,6 +160,8 @@ def segment_volume(
     extra: dict[str, Any] = {} if per_class is None else {output: per_class.volumes}
     if output == "evidence":
         extra = {"evidence": label_map.evidence}
+    if output == "masks" and meta.exclusive:
+        extra = {"masks": {i: label_map.labels == i for i in classes}}
     return Segmentation(label_map.labels, volume, classes, run=run, **extra)
 
 

@@ -142,6 +142,16 @@ def plan_memory(demand: Demand, supply: Supply, *, half: bool = False) -> Budget
     raise MemoryBudgetError(msg)
 
 
+_V2, _V1 = Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")
+
+_GROUPS = (
+    (_V2 / "memory.max", _V2 / "memory.current", _V2 / "memory.stat", "inactive_file"),
+    (_V1 / "memory.limit_in_bytes", _V1 / "memory.usage_in_bytes", _V1 / "memory.stat",
+     "total_inactive_file"),
+)  # fmt: skip
+"""Limit, use and statistics of the control group that a container runs in, by version."""
+
+
 def available_memory() -> int | None:
     """Bytes that can be taken without swapping, cgroup limits included; None where unknown."""
     found = []
@@ -150,10 +160,20 @@ def available_memory() -> int | None:
         found.append(next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable")))
     except (OSError, StopIteration):
         return None
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.is_file() and (text := limit.read_text().strip()).isdigit():
-        found.append(int(text) - int(used.read_text()))
+    found += [free for free in map(_left_in_group, _GROUPS) if free is not None]
     return max(0, min(found))
+
+
+def _left_in_group(names: tuple[Path, Path, Path, str]) -> int | None:
+    """Bytes that the limit of a control group leaves; None where there is no such limit."""
+    limit, used, statistics, reclaimable = names
+    try:
+        most, now = int(limit.read_text()), int(used.read_text())
+        rows = dict(line.split() for line in statistics.read_text().splitlines())
+    except (OSError, ValueError):  # no such file, or "max"
+        return None
+    # Files that were read lately count as used, and are given up for whoever asks.
+    return most - now + int(rows.get(reclaimable, 0))
 
 
 def device_memory(device: str) -> int | None:

@@ -24,6 +24,7 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from vista3d.inference.tiles import Tile, plan_tiles
 from vista3d.inference.windows import Triple
@@ -157,15 +158,28 @@ def _strongest(values: Tensor, names: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class PerClass:
-    """Probabilities (sigmoid, float16), or masks (logit > 0, bool, overlapping) of every class.
+    """Probabilities (float16), or masks (logit > 0, bool, overlapping) of every class.
 
     Memory grows with the number of classes: it is the result itself.
+
+    Args:
+        table: on the device of the features.
+        ids: K global ids.
+        shape: of the scan.
+        output: "probabilities" or "masks".
+        rivals: all classes that exclude each other, and whose shares the probabilities then are;
+            None: each is the sigmoid of its own logit.
     """
 
     def __init__(
-        self, table: ClassTable, ids: tuple[int, ...], shape: Triple, output: Output
+        self,
+        table: ClassTable,
+        ids: tuple[int, ...],
+        shape: Triple,
+        output: Output,
+        rivals: ClassTable | None = None,
     ) -> None:
-        self._table, self._ids = table, ids
+        self._table, self._ids, self._rivals = table, ids, rivals
         self._masks = output == "masks"
         kind = np.dtype(np.bool_ if self._masks else np.float16)
         self.volumes: dict[int, np.ndarray] = {
@@ -175,6 +189,11 @@ class PerClass:
     def take(self, tile: Tile, features: Tensor) -> None:
         """Fill one tile of every class."""
         unseen = (features == 0).all(0)
+        # log(1 + sum of exp): the 1 is background.
+        total = None
+        if self._rivals is not None:
+            together = _together(_chunks(self._rivals, features), features)
+            total = softplus(tile.interpolate(together[None]))
         for rows, logits in _chunks(self._table, features):
             if not self._masks:
                 logits.masked_fill_(unseen, _UNSEEN)
@@ -183,7 +202,12 @@ class PerClass:
                 wanted = wanted[logits.flatten(1).amax(1) > 0]
             for part in _groups(wanted):
                 values = tile.interpolate(logits[part])
-                found = values > 0 if self._masks else values.sigmoid().half()
+                if self._masks:
+                    found = values > 0
+                elif total is None:
+                    found = values.sigmoid().half()
+                else:
+                    found = (values - total).clamp_max_(0).exp_().half()
                 for row, volume in zip(part.tolist(), found.cpu().numpy(), strict=True):
                     self.volumes[self._ids[rows.start + row]][tile.target] = volume
 

@@ -212,7 +212,7 @@ class Model(Engine):
         trained = frozenset(self.meta.classes)
         ids = self.vocabulary.resolve(prompts)
         unknown = [self.vocabulary.by_id(i).name for i in ids if i not in trained]
-        if len(unknown) == len(ids):
+        if unknown and len(unknown) == len(ids):
             msg = (
                 f"model {self.meta.name!r} was not trained on {', '.join(unknown)}: choose from "
                 "`vista3d classes`, or another model"

@@ -121,7 +121,8 @@ def convert(
         The metadata of the source.
 
     Raises:
-        WeightsError: the source cannot be loaded, or the target has another suffix.
+        WeightsError: the source cannot be loaded, the target has another suffix, or the tensors of
+            a bundle-layout file would not say what network they are of.
     """
     if target.suffix not in (".safetensors", ".pt"):
         msg = f"{target.name}: convert writes .safetensors (ours) or .pt (bundle layout)"
@@ -130,6 +131,10 @@ def convert(
     if target.suffix == ".safetensors":
         save_checkpoint(target, state, meta, dtype)
         return meta
+    if meta.config != config_of(state, source.name):
+        msg = f"{target.name} has no place for how {meta.name} differs from the released network: "
+        msg += "use .safetensors"
+        raise WeightsError(msg)
     tensors = {key: _stored(key, value, dtype) for key, value in state.items()}
     _write(target, lambda partial: torch.save(tensors, partial))
     log.warning("%s has no place for metadata: %s is lost there", target.name, meta.name)

@@ -7,6 +7,7 @@ A published checkpoint is bare tensors; what else decides its results is written
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,7 +99,8 @@ def name_of(path: Path, config: NetworkConfig) -> str:
     """
     if config != OFFICIAL:
         return path.stem
-    return "official-ctmr" if "ctmr" in str(path.absolute()).lower() else "official"
+    place = str(path.absolute()).lower()
+    return "official-ctmr" if re.search("nv-segment-ctmr|official-ctmr", place) else "official"
 
 
 def settings_of(path: Path, config: NetworkConfig, name: str | None = None) -> CheckpointMeta:

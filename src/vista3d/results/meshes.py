@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vista3d.results.per_class import mask_name
+from vista3d.results.per_class import plain_names
 from vista3d.results.profile import Profile, profile_labels
 from vista3d.volume.writers import atomic_path
 
@@ -67,25 +67,14 @@ def write_stl_zip(
     spread = profile or profile_labels(labels)
     found = spread.found(ids)
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as z:
-        for name, structure in _file_names(found).items():
+        for name, structure in zip(plain_names(found), found, strict=True):
             box = spread.box(structure.id)
             window = tuple(slice(first, last + 1) for first, last in box)
             start = np.eye(4)
             start[:3, 3] = [first for first, _ in box]
             mesh = surface(np.equal(labels[window], structure.id), volume.affine @ start)
             # A fixed date: the same labels give the same bytes.
-            entry = zipfile.ZipInfo(name)
+            entry = zipfile.ZipInfo(f"{name}.stl")
             entry.compress_type = zipfile.ZIP_DEFLATED
             z.writestr(entry, mesh.export(file_type="stl"))
     return path
-
-
-def _file_names(structures: Iterable[Structure]) -> dict[str, Structure]:
-    """`left_kidney.stl`; the id goes in front where a name is taken or has no plain letter."""
-    names: dict[str, Structure] = {}
-    for structure in structures:
-        name = mask_name(structure).removesuffix(".nii.gz")
-        if not name or f"{name}.stl" in names:
-            name = f"{structure.id}_{name}".rstrip("_")
-        names[f"{name}.stl"] = structure
-    return names

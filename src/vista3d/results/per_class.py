@@ -44,7 +44,7 @@ def write_per_class(
     """
     folder = Path(folder)
     listed = described(ids)
-    masks = [folder / mask_name(structure) for structure in listed.values()]
+    masks = [folder / f"{name}.nii.gz" for name in plain_names(listed.values())]
     stale = _listed_before(folder) - {path.name for path in masks}
     folder.mkdir(parents=True, exist_ok=True)
     for number, path in zip(listed, masks, strict=True):
@@ -60,9 +60,18 @@ def write_per_class(
     return masks
 
 
-def mask_name(structure: Structure) -> str:
-    """File name of a class: lower case, spaces and signs as underscores."""
-    return re.sub(r"[^a-z0-9]+", "_", structure.name.lower()).strip("_") + ".nii.gz"
+def plain_names(structures: Iterable[Structure]) -> list[str]:
+    """What their files are called: lower case, spaces and signs as underscores, `left_kidney`.
+
+    The id goes in front where a name is taken or has no plain letter.
+    """
+    names: dict[str, None] = {}
+    for structure in structures:
+        name = re.sub(r"[^a-z0-9]+", "_", structure.name.lower()).strip("_")
+        if not name or name in names:
+            name = f"{structure.id}_{name}".rstrip("_")
+        names[name] = None
+    return list(names)
 
 
 def _listed_before(folder: Path) -> set[str]:

@@ -24,6 +24,11 @@ log = logging.getLogger(__name__)
 _TOLERANCE = 0.1
 """Share of the slice distance by which neighbours may differ: rounding of ImagePositionPatient to
 0.1 mm on 1 mm slices."""
+_ASTRAY = 0.5
+"""mm that a slice may lie beside the line through the first and the last: half a small pixel."""
+_LARGE = 4096
+"""Bytes from which on values, pixels above all, are read when they are used: a study's folder holds
+several series, of which one is read."""
 _MALFORMED = (AttributeError, TypeError, ValueError)
 """What pydicom and numpy raise for values that are missing or not what the standard says."""
 
@@ -58,7 +63,7 @@ def read_dicom(files: Iterable[Path], name: str, series: str | None = None) -> V
     if repeated:
         warnings.append(f"{repeated} duplicate slices with identical pixels were left out")
     affine = _affine(slices)
-    array = np.stack([_hounsfield(slice_) for slice_ in slices], axis=-1)
+    array = _stacked(slices)
     modality = str(slices[0].image.get("Modality", ""))
     meta = VolumeMeta(
         name,
@@ -78,7 +83,7 @@ def _series(files: Iterable[Path]) -> list[list[Slice]]:
     groups: dict[tuple[object, ...], list[Slice]] = defaultdict(list)
     for path in sorted(files):
         try:
-            image = pydicom.dcmread(path)
+            image = pydicom.dcmread(path, defer_size=_LARGE)
             slices = slices_of(image)
         except (InvalidDicomError, OSError, EOFError, *_MALFORMED) as error:
             log.debug("%s passed over: %s", path.name, error)
@@ -140,13 +145,51 @@ def _affine(slices: list[Slice]) -> np.ndarray:
     affine[:3, 1] = first.column * first.spacing[0]
     affine[:3, 2] = (slices[-1].position - first.position) / (len(slices) - 1)
     affine[:3, 3] = first.position
+    _check_line(slices, affine[:3, 2], max(_ASTRAY, _TOLERANCE * usual))
     return LPS_TO_RAS @ affine
+
+
+def _check_line(slices: list[Slice], step: np.ndarray, tolerance: float) -> None:
+    """Every slice where the affine puts it, with pixels of one size."""
+    first = slices[0]
+    places = np.array([slice_.position for slice_ in slices])
+    line = first.position + np.arange(len(slices))[:, None] * step
+    away = np.linalg.norm(places - line, axis=1)
+    worst = int(away.argmax())
+    if away[worst] > tolerance:
+        msg = (
+            f"the slice at {slices[worst].height:.1f} mm lies {away[worst]:.1f} mm beside the line "
+            "through the others: the patient or the table moved, or the folder mixes "
+            "reconstructions; pass one series"
+        )
+        raise GeometryError(msg)
+    for slice_ in slices[1:]:
+        if not np.allclose(slice_.spacing, first.spacing, rtol=1e-3):
+            msg = (
+                f"pixels are {slice_.spacing} mm apart at {slice_.height:.1f} mm and "
+                f"{first.spacing} mm at {first.height:.1f} mm: pass one reconstruction"
+            )
+            raise GeometryError(msg)
+
+
+def _stacked(slices: list[Slice]) -> np.ndarray:
+    """HU [column, row, slice]; int16 where all slopes and intercepts are whole numbers."""
+    whole = all(_is_whole(slice_) for slice_ in slices)
+    columns, rows = slices[0].image.Columns, slices[0].image.Rows
+    array = np.empty((columns, rows, len(slices)), np.int16 if whole else np.float32, order="F")
+    for number, slice_ in enumerate(slices):
+        array[:, :, number] = _hounsfield(slice_)
+    return array
+
+
+def _is_whole(slice_: Slice) -> bool:
+    return slice_.slope == 1 and slice_.intercept.is_integer()
 
 
 def _hounsfield(slice_: Slice) -> np.ndarray:
     """Pixels [column, row] in HU; int16 where slope and intercept are whole numbers."""
     pixels, slope, intercept = slice_.pixels().T, slice_.slope, slice_.intercept
-    if slope == 1 and intercept.is_integer():
+    if _is_whole(slice_):
         return np.asarray(
             np.clip(pixels.astype(np.int32) + int(intercept), -32768, 32767), np.int16
         )

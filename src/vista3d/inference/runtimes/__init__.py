@@ -39,12 +39,12 @@ def choose_device(wanted: str) -> str:
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if wanted == "auto":
         return "cuda:0" if cuda else "mps" if mps else "cpu"
-    kind = wanted.split(":")[0]
-    available = {"cpu": True, "cuda": cuda, "mps": mps}
-    if kind not in available:
+    kind, colon, index = wanted.partition(":")
+    count = {"cpu": 1, "cuda": torch.cuda.device_count() if cuda else 0, "mps": int(mps)}
+    if kind not in count or (colon and not (kind == "cuda" and index.isdecimal())):
         msg = f"unknown device {wanted!r}: one of auto, cpu, cuda, cuda:N, mps"
         raise UsageError(msg)
-    if not available[kind]:
+    if int(index or 0) >= count[kind]:
         msg = f"device {wanted!r} is not on this machine: use --device cpu or auto"
         raise UsageError(msg)
     return wanted
