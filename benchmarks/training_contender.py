@@ -22,11 +22,11 @@ from vista3d.training.data.case import Case
 from vista3d.training.data.cases import read_cases
 from vista3d.training.recipe import MINI, PAPER, PointStage, Recipe
 
-SPACING = {"official": 1.5, "mini": 4.0}
+SPACING = {"official": PAPER.spacing, "mini": MINI.spacing}
 
 STAGES = {
     "paper": {"clicks": PAPER.stages[1], "classes": PAPER.stages[2]},
-    "mini": {"clicks": MINI.stages[3], "classes": MINI.stages[0]},
+    "mini": {"clicks": replace(MINI.stages[3], lead_in=0), "classes": MINI.stages[0]},  # type: ignore[call-arg]
 }
 """Without supervoxels on either side. `paper` is what the released loop does; `mini` is how the
 shipped model was trained."""

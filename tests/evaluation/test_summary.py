@@ -107,3 +107,16 @@ def test_differences_are_paired():
     assert whole.pairs == 10
     assert whole.dice.value == pytest.approx(0.02)
     assert whole.dice.low > 0.019
+
+
+def test_a_false_positive_that_is_gone_is_a_gain():
+    """Nothing there: the tables count what is found as 0, and what is not found not at all."""
+    wrong, right = masks(truth=False, found=True), masks(truth=False, found=False)
+    one = [row("a", "liver", plain(0.8)), row("b", "liver", wrong), row("c", "liver", right)]
+    two = [row("a", "liver", plain(0.9)), row("b", "liver", right), row("c", "liver", right)]
+    whole, _ = differences(two, one)
+    assert whole.pairs == 2
+    assert whole.dice.value == pytest.approx((0.1 + 1.0) / 2)
+    whole, _ = differences(two, one, official=True)
+    assert whole.pairs == 1
+    assert whole.dice.value == pytest.approx(0.1)

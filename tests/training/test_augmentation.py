@@ -30,7 +30,7 @@ def test_sampling_outside_the_scan_is_air():
 
 
 def test_same_seed_same_patch(torso: Prepared):
-    one, two = (draw_patch(torso, 32, np.random.default_rng(5)) for _ in range(2))
+    one, two = (draw_patch(torso, 32, np.random.default_rng(5), spacing=4.0) for _ in range(2))
     assert torch.equal(one.hu, two.hu)
     assert torch.equal(one.labels, two.labels)
 
@@ -39,7 +39,7 @@ def test_labels_stay_on_their_tissue(torso: Prepared):
     """Whatever the deformation, the brightest structure is still the one labelled liver."""
     checked = 0
     for seed in range(30):
-        patch = draw_patch(torso, 32, np.random.default_rng(seed))
+        patch = draw_patch(torso, 32, np.random.default_rng(seed), spacing=4.0)
         liver = patch.labels == LIVER
         outside = (patch.labels == 0) & (patch.hu > -300)
         if liver.sum() > 500 and outside.sum() > 500:
@@ -61,7 +61,7 @@ def test_a_left_kidney_is_always_on_the_left(torso: Prepared):
     """Mirrored or not, a class keeps its side of the patch."""
     both = 0
     for seed in range(60):
-        patch = draw_patch(torso, 40, np.random.default_rng(seed))
+        patch = draw_patch(torso, 40, np.random.default_rng(seed), spacing=4.0)
         left = torch.nonzero(patch.labels == LEFT_KIDNEY)
         right = torch.nonzero(patch.labels == RIGHT_KIDNEY)
         if len(left) > 30 and len(right) > 30:
@@ -72,7 +72,7 @@ def test_a_left_kidney_is_always_on_the_left(torso: Prepared):
 
 
 def test_absent_classes_of_the_region_are_annotated(torso: Prepared):
-    patch = draw_patch(torso, 32, np.random.default_rng(1))
+    patch = draw_patch(torso, 32, np.random.default_rng(1), spacing=4.0)
     assert 220 in patch.annotated
 
 
@@ -97,7 +97,9 @@ def test_the_head_is_everything_from_the_brain_stem_upwards():
 
 def test_an_unknown_class_is_a_rival_where_something_else_is_labelled(torso: Prepared):
     pancreas = 4
-    patch = draw_patch(torso, 32, np.random.default_rng(5), frozenset({LIVER, pancreas}))
+    patch = draw_patch(
+        torso, 32, np.random.default_rng(5), frozenset({LIVER, pancreas}), spacing=4.0
+    )
     assert patch.rivals == {pancreas}
     assert patch.decided[patch.labels > 0].all()
 
@@ -108,7 +110,8 @@ def test_some_data_sets_are_never_mirrored(torso: Prepared):
     flipped = 0
     for seed in range(20):
         one, other = (
-            draw_patch(case, 32, np.random.default_rng(seed)).labels for case in (torso, fixed)
+            draw_patch(case, 32, np.random.default_rng(seed), spacing=4.0).labels
+            for case in (torso, fixed)
         )
         flipped += not torch.equal(one, other)
         right, left = (torch.nonzero(other == i)[:, 0] for i in (RIGHT_KIDNEY, LEFT_KIDNEY))
@@ -122,7 +125,9 @@ def test_patches_anywhere(torso: Prepared):
     def share(anywhere: float) -> float:
         case = replace(torso.case, source=replace(torso.case.source, anywhere=anywhere))
         drawn = (
-            draw_patch(replace(torso, case=case), 8, np.random.default_rng(seed)).labels
+            draw_patch(
+                replace(torso, case=case), 8, np.random.default_rng(seed), spacing=4.0
+            ).labels
             for seed in range(60)
         )
         return float(np.mean([bool((labels > 0).any()) for labels in drawn]))
@@ -137,7 +142,7 @@ def test_other_densities_are_given_as_often_as_asked(torso: Prepared, monkeypatc
     for share, least, most in ((0.0, 0, 0), (0.5, 3, 17), (1.0, 20, 20)):
         calls.clear()
         for seed in range(20):
-            draw_patch(torso, 16, np.random.default_rng(seed), resynthesis=share)
+            draw_patch(torso, 16, np.random.default_rng(seed), resynthesis=share, spacing=4.0)
         assert least <= len(calls) <= most
 
 

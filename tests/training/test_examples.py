@@ -62,7 +62,7 @@ def test_two_processes_share_the_examples_of_one(torso: Prepared):
 def test_windows_lie_in_the_patch_and_show_their_objects(torso: Prepared):
     rng = np.random.default_rng(0)
     stage = replace(POINTS, views=4)
-    patch = draw_patch(torso, 48, rng)
+    patch = draw_patch(torso, 48, rng, spacing=4.0)
     example = draw_views(patch, stage, 4.0, rng)
     assert example.views
     for view in example.views:
@@ -70,7 +70,7 @@ def test_windows_lie_in_the_patch_and_show_their_objects(torso: Prepared):
         assert [part.stop - part.start for part in view.box] == [32] * 3
         assert all(target.mask.shape == (32, 32, 32) for target in view.targets)
         assert all(bool(target.mask.any()) for target in view.targets)
-    assert torch.equal(patch.hu, draw_patch(torso, 48, np.random.default_rng(0)).hu)
+    assert torch.equal(patch.hu, draw_patch(torso, 48, np.random.default_rng(0), spacing=4.0).hu)
 
 
 def test_supervoxels_move_with_the_patch(torso: Prepared):
@@ -78,8 +78,8 @@ def test_supervoxels_move_with_the_patch(torso: Prepared):
     marked = replace(torso, supervoxels=torso.labels.astype(np.int32))
     mirrored = 0
     for seed in range(12):
-        patch = draw_patch(marked, 32, np.random.default_rng(seed), supervoxels=True)
-        plain = draw_patch(torso, 32, np.random.default_rng(seed))
+        patch = draw_patch(marked, 32, np.random.default_rng(seed), supervoxels=True, spacing=4.0)
+        plain = draw_patch(torso, 32, np.random.default_rng(seed), spacing=4.0)
         assert plain.supervoxels is None
         assert torch.equal(plain.hu, patch.hu)
         regions = patch.supervoxels

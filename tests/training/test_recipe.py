@@ -50,6 +50,8 @@ def test_a_trial_keeps_every_stage():
     short = MINI.shortened(0.001)
     assert [stage.steps for stage in short.stages] == [5, 2, 2, 2, 2]
     assert [stage.name for stage in short.stages] == [stage.name for stage in MINI.stages]
+    assert isinstance(short.stages[3], PointStage)
+    assert short.stages[3].lead_in == 1
 
 
 def test_unknown_recipe():

@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 
 from tests.training.conftest import LIVER
 from tests.training.recipes import AUTO, fabric, recipe
-from vista3d.errors import WeightsError
+from vista3d.errors import InputError, UsageError, WeightsError
 from vista3d.network.checkpoint import load_checkpoint
 from vista3d.training.data.case import Case, DataSource
 from vista3d.training.recipe_run import run_recipe
@@ -79,3 +79,22 @@ def test_a_damaged_note_is_told(case: Case, tmp_path: Path):
     (out / "one" / "model.json").write_text("{")
     with pytest.raises(WeightsError, match=r"one/model\.json is damaged"):
         run_recipe(TWO, [case], [], out, fabric())
+
+
+def test_a_folder_is_for_the_same_scans_and_labels(case: Case, tmp_path: Path):
+    out = tmp_path / "run"
+    run_recipe(TWO, [case], [], out, fabric(), until=0.0)
+    other = replace(case, name="b")
+    with pytest.raises(UsageError, match="other labels, scans"):
+        run_recipe(TWO, [case, other], [], out, fabric())
+    with pytest.raises(UsageError, match="other labels: choose"):
+        run_recipe(TWO, [replace(case, mapping={1: LIVER + 1})], [], out, fabric())
+    assert run_recipe(TWO, [case], [], out, fabric())
+
+
+def test_nothing_to_learn_from_is_told(case: Case, tmp_path: Path):
+    idle = replace(case, source=replace(case.source, weight=0.0))
+    for cases in ([], [idle]):
+        with pytest.raises(InputError, match=r"none of the \d scans to train on"):
+            run_recipe(TWO, cases, [], tmp_path / "run", fabric())
+    assert not (tmp_path / "run").exists()

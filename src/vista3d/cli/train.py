@@ -94,12 +94,10 @@ def train(
     require_writable(output)
     until = None if minutes is None else time.time() + 60 * minutes
     from vista3d.training.data.cases import read_cases
-    from vista3d.training.data.pseudo import attach
     from vista3d.training.recipe_run import make_fabric, run_recipe
 
-    cases, held_out = (read_cases(data, split, mapping) for split in ("train", "validation"))
-    if pseudo is not None:
-        cases = attach(cases, pseudo)
+    cases = read_cases(data, "train", mapping, pseudo=pseudo)
+    held_out = read_cases(data, "validation", mapping)
     start = None
     if initial is not None:
         from vista3d.network.checkpoint import load_checkpoint

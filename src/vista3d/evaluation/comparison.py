@@ -27,19 +27,38 @@ class Difference:
     dice: Estimate
 
 
-def differences(rows: Sequence[Row], others: Sequence[Row], *, seed: int = 0) -> list[Difference]:
-    """By structure and budget, over what both runs scored. Those of `ALL` come first."""
-    former = {_key(row): row.score.dice for row in others}
-    pairs = common(rows, others)
+def differences(
+    rows: Sequence[Row], others: Sequence[Row], *, official: bool = False, seed: int = 0
+) -> list[Difference]:
+    """By structure and budget, over what both runs scored. Those of `ALL` come first.
+
+    Where nothing is there, a false positive is 0 against the 1 of a run that found nothing; what
+    neither found is no pair. By the released rules (`official`), false positives do not count.
+    """
+    former = {_key(row): row for row in others}
+    pairs = [
+        row for row in common(rows, others) if _counts(row, former[_key(row)], official=official)
+    ]
     out = []
     for budget in sorted({row.clicks for row in pairs}):
         here = [row for row in pairs if row.clicks == budget]
         names = sorted({row.structure for row in here})
         for name, columns in ((ALL, names), *((name, [name]) for name in names)):
             own = [row for row in here if row.structure in columns]
-            table, owners = tabulate(own, columns, lambda row: row.score.dice - former[_key(row)])
+            table, owners = tabulate(
+                own, columns, lambda row: _dice(row) - _dice(former[_key(row)])
+            )
             out.append(Difference(name, budget, len(own), estimate(table, owners, seed=seed)))
     return out
+
+
+def _counts(row: Row, other: Row, *, official: bool) -> bool:
+    outcomes = {row.score.outcome, other.score.outcome}
+    return outcomes != {"true negative"} and not (official and "false positive" in outcomes)
+
+
+def _dice(row: Row) -> float:
+    return 1.0 if row.score.outcome == "true negative" else row.score.dice
 
 
 def common(rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:

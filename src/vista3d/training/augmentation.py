@@ -61,6 +61,7 @@ def draw_patch(
     rng: np.random.Generator,
     classes: frozenset[int] = frozenset(),
     *,
+    spacing: float,
     supervoxels: bool = False,
     resynthesis: float = RESYNTHESIS,
 ) -> Patch:
@@ -71,6 +72,7 @@ def draw_patch(
         size: voxels per side.
         rng: source of every random choice.
         classes: all that the corpus annotates; those unknown to this case become rivals.
+        spacing: of the case's grid, mm.
         supervoxels: cut the patch out of the case's supervoxels, too.
         resynthesis: probability that the structures of a scan get other densities.
     """
@@ -82,7 +84,7 @@ def draw_patch(
     labels = torch.where(tissue >= INTERIOR, 0, tissue)
     decided = (labels > 0) | (tissue == HEAD)
     if case.image is None:
-        hu = synthesise(tissue, rng)
+        hu = synthesise(tissue, rng, spacing)
     else:
         hu = _sample(case.image, coordinates, nearest=False, outside=AIR)
         if rng.random() < resynthesis * variation:

@@ -124,13 +124,19 @@ class Examples(torch.utils.data.IterableDataset[tuple[int, list[Example]]]):
         stage = self.recipe.stages[self.number]
         case = choose_case(self.cases, stage.sampling, rng)
         if isinstance(stage, AutoStage):
-            patch = draw_patch(case, stage.patch, rng, self.classes, resynthesis=stage.resynthesis)
+            patch = draw_patch(
+                case, stage.patch, rng, self.classes,
+                spacing=self.recipe.spacing, resynthesis=stage.resynthesis,
+            )  # fmt: skip
             if rng.random() < stage.lesions:
                 patch = with_lesions(patch, self.recipe.spacing, rng)
             return Example(patch)
         patch = draw_patch(
-            case, stage.patch, rng, supervoxels=stage.supervoxels, resynthesis=stage.resynthesis
-        )
+            case, stage.patch, rng,
+            spacing=self.recipe.spacing,
+            supervoxels=stage.supervoxels,
+            resynthesis=stage.resynthesis,
+        )  # fmt: skip
         lead = step < stage.lead_in * rng.random()
         return draw_views(patch, stage, self.recipe.spacing, rng, balls=lead)
 

@@ -153,16 +153,13 @@ class Recipe:
 
     def shortened(self, share: float) -> Recipe:
         """The same with a share of the steps: for trials."""
-        stages = tuple(
-            replace(
-                stage,
-                steps=math.ceil(stage.steps * share),
-                epochs=math.ceil(stage.epochs * share),
-                warmup=math.ceil(stage.warmup * share),
-            )
-            for stage in self.stages
-        )
-        return replace(self, stages=stages)
+        counts = ("steps", "epochs", "warmup", "lead_in")
+
+        def short(stage: AutoStage | PointStage) -> AutoStage | PointStage:
+            own = {name: getattr(stage, name) for name in counts if hasattr(stage, name)}
+            return replace(stage, **{name: math.ceil(n * share) for name, n in own.items()})
+
+        return replace(self, stages=tuple(map(short, self.stages)))
 
 
 PAPER = Recipe(

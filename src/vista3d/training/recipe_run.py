@@ -5,12 +5,13 @@ RUN/<stage>/state.pt      network, weight average, optimiser, step
             model.json    what a model of its weights says of itself; with it a stage is finished
             validation_*.png      a held-out patch a column
 RUN/model.safetensors     of the last stage that began
-RUN/recipe.json           a folder is for one recipe
+RUN/recipe.json           settings, scans and initial model: a folder is for one of each
 RUN/tensorboard/
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from torch import Tensor
 
-from vista3d.errors import UsageError
+from vista3d.errors import InputError, UsageError
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.training.data.case import Case
 from vista3d.training.examples import prepare_all
@@ -81,11 +82,17 @@ def run_recipe(
         Whether all stages are done.
 
     Raises:
-        UsageError: the folder holds a run of another recipe.
+        UsageError: the folder holds a run of another recipe, of other scans or labels, or from
+            other weights.
+        InputError: nothing to learn from.
     """
-    output.mkdir(parents=True, exist_ok=True)
-    _same_recipe(recipe, output, fabric)
+    if not any(case.source.weight > 0 for case in cases):
+        msg = f"none of the {len(cases)} scans to train on has labels and a weight above 0: see "
+        msg += "`vista3d data check`, and the mapping file"
+        raise InputError(msg)
     weights, before = (None, None) if initial is None else initial
+    output.mkdir(parents=True, exist_ok=True)
+    _same_run(recipe, cases, before, output, fabric)
     store = cache or output / "prepared"
     validated = prepare_all(held_out, store, recipe.spacing)
     for number, stage in enumerate(recipe.stages):
@@ -127,13 +134,34 @@ def _without_lead_in(recipe: Recipe, number: int, stage: PointStage) -> Recipe:
     return replace(recipe, stages=tuple(stages))
 
 
-def _same_recipe(recipe: Recipe, output: Path, fabric: Fabric) -> None:
+def _same_run(
+    recipe: Recipe,
+    cases: list[Case],
+    before: CheckpointMeta | None,
+    output: Path,
+    fabric: Fabric,
+) -> None:
     path = output / "recipe.json"
     content: dict[str, Any] = json.loads(json.dumps(asdict(recipe), default=str))
-    if path.is_file() and json.loads(path.read_text()) != content:
-        msg = f"{output} holds a run of other settings ({path.name}): choose another folder"
+    content["scans"] = sorted(f"{case.source.name}/{case.name}" for case in cases)
+    content["labels"] = _digest(cases)
+    content["initial"] = None if before is None else json.loads(before.to_json())
+    kept = json.loads(path.read_text()) if path.is_file() else content
+    other = sorted(key for key in content if content[key] != kept.get(key))
+    if other:
+        msg = f"{output} holds a run with other {', '.join(other)}: choose another folder"
         raise UsageError(msg)
     fabric.barrier()  # all have read before one writes
     if fabric.is_global_zero:
         path.write_text(json.dumps(content, indent=1))
     fabric.barrier()
+
+
+def _digest(cases: list[Case]) -> str:
+    """Of what the labels of all scans mean: another mapping file is another run."""
+    meant = sorted(
+        (case.source.name, case.name, sorted(case.mapping.items()), sorted(case.annotated),
+         None if case.pseudo is None else sorted(case.pseudo.classes), case.source.weight)
+        for case in cases
+    )  # fmt: skip
+    return hashlib.sha256(repr(meant).encode()).hexdigest()

@@ -135,6 +135,20 @@ def test_scans_are_labelled_once_and_attached(data_set: Callable[..., Path], tmp
     assert states == ["skipped", "reliable"]
 
 
+def test_scans_that_nobody_annotated_are_learned_from(
+    data_set: Callable[..., Path], tmp_path: Path
+):
+    folder, out = data_set(2), tmp_path / "pseudo"
+    states = [o.state for o in label_cases(read_cases(folder, None), out, Recorded(), Recorded())]
+    assert states == ["reliable"] * 2
+    (folder / "labelsTr" / "p1.nii.gz").unlink()
+    assert [case.name for case in read_cases(folder, None)] == ["p0"]
+    cases = read_cases(folder, None, pseudo=out)
+    assert [(case.name, case.label is None) for case in cases] == [("p0", False), ("p1", True)]
+    assert cases[1].pseudo is not None
+    assert cases[1].pseudo.classes == {STOMACH, DUODENUM}
+
+
 def test_an_unreliable_scan_is_not_attached(data_set: Callable[..., Path], tmp_path: Path):
     cases = read_cases(data_set(1), None)
     empty = Recorded(frozenset())

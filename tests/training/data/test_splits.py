@@ -64,3 +64,34 @@ def test_the_corpus_holds_out_the_same_patients_as_ever(corpus: Path):
     assert not held_out & train
     assert all((place(name, 0) < 0.2) == (name in held_out) for name in held_out | train)
     assert read_cases(corpus / "Dataset101_OpenKBP", "test") == []
+
+
+def test_scans_that_a_list_keeps_for_tests_are_not_trained_on(tmp_path: Path):
+    """And nobody else is kept for them."""
+    rows = []
+    for n in range(60):
+        (tmp_path / f"{n}.nii").write_bytes(b"")
+        rows.append({"image": f"{n}.nii", "label": f"{n}.nii"})
+    content = {"training": rows[:40], "testing": rows[40:], "labels": {"1": "liver"}}
+    (tmp_path / "list.json").write_text(json.dumps(content))
+    _check_sides(tmp_path, {str(n) for n in range(40, 60)})
+
+
+def test_labels_for_tests_of_nnunet_are_not_trained_on(tmp_path: Path):
+    for part, numbers in (("Tr", range(40)), ("Ts", range(40, 60))):
+        for kind in ("images", "labels"):
+            (tmp_path / f"{kind}{part}").mkdir()
+        for n in numbers:
+            (tmp_path / f"images{part}" / f"{n}_0000.nii.gz").write_bytes(b"")
+            (tmp_path / f"labels{part}" / f"{n}.nii.gz").write_bytes(b"")
+    content = {"labels": {"background": 0, "liver": 1}, "file_ending": ".nii.gz"}
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    _check_sides(tmp_path, {str(n) for n in range(40, 60)})
+
+
+def _check_sides(folder: Path, tested: set[str]) -> None:
+    assert {case.name for case in read_cases(folder, "test")} == tested
+    train, held_out = (read_cases(folder, side) for side in ("train", "validation"))
+    assert len(train) + len(held_out) == 40
+    assert train
+    assert held_out

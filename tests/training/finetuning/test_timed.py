@@ -44,3 +44,25 @@ def test_the_last_step_of_a_run_out_of_time_is_validated(
     run.fit([torso], [torso])
     assert 0 < run.step < 50
     assert validated == [run.step]
+
+
+def test_a_stopped_run_knows_what_time_it_has_spent(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(StageRun, "train_step", lambda self, examples: {})
+    stage = replace(AUTO, steps=100, warmup=0)
+
+    def begun(now: list[float]) -> TimedRun:
+        run = TimedRun(recipe(stage), 0, tmp_path, fabric(), 100)
+        run.limit(60.0, lambda: now[0])
+        return run
+
+    now = [1000.0]
+    run = begun(now)
+    now[0] += 30
+    run.save()
+    again = [5.0]
+    run = begun(again)
+    assert run._rate() == pytest.approx(0.5)
+    again[0] += 31
+    run.train_step([])
+    run.save()
+    assert begun([0.0]).done

@@ -14,7 +14,7 @@ def test_tissues_have_plausible_hounsfield_units():
     tissue[:, 16:] = SUBCUTANEOUS
     medians = []
     for seed in range(5):
-        hu = synthesise(tissue, np.random.default_rng(seed))
+        hu = synthesise(tissue, np.random.default_rng(seed), 4.0)
         assert torch.isfinite(hu).all()
         medians.append([float(hu[:, k : k + 8].median()) for k in (0, 8, 16)])
     lung, liver, fat = np.array(medians).T
@@ -27,7 +27,7 @@ def test_tissues_have_plausible_hounsfield_units():
 def test_bone_has_a_denser_shell():
     tissue = torch.full((24, 24, 24), SUBCUTANEOUS)
     tissue[4:20, 4:20, 4:20] = anatomy.resolve(["sacrum"])[0]
-    hu = torch.stack([synthesise(tissue, np.random.default_rng(s)) for s in range(8)]).mean(0)
+    hu = torch.stack([synthesise(tissue, np.random.default_rng(s), 4.0) for s in range(8)]).mean(0)
     assert hu[4, 6:18, 6:18].mean() > hu[9:15, 9:15, 9:15].mean() + 20
 
 

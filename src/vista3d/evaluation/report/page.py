@@ -147,7 +147,13 @@ def write_page(path: Path, listed: Listed) -> Path:
             continue
         group = groups.setdefault(run.settings.label, [])
         first = group[0].run if group else None
-        better = [] if first is None else differences(run.rows, first.rows, seed=run.settings.seed)
+        better = (
+            []
+            if first is None
+            else differences(
+                run.rows, first.rows, official=run.settings.official, seed=run.settings.seed
+            )
+        )
         group.append(Shown(run, lines, better, f"c{names.index(run.name) % 6}"))
     scans = {row.scan for run, _ in listed for row in run.rows}
     text = _template().render(

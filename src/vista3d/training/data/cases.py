@@ -8,7 +8,8 @@ from vista3d import anatomy
 from vista3d.training.data.case import Case, DataSource, PseudoLabel
 from vista3d.training.data.label_table import LabelTable, label_table
 from vista3d.training.data.layouts import Entry, Listing, find_listings
-from vista3d.training.data.mapping import MappingFile, Rules, read_mapping, shipped_mapping
+from vista3d.training.data.mapping import MappingFile, read_mapping, shipped_mapping
+from vista3d.training.data.pseudo import attach
 from vista3d.training.data.splits import Split, split_of
 
 HEPATIC_VESSEL, AIRWAY = 25, 132
@@ -28,7 +29,12 @@ def rules_for(listings: list[Listing], path: Path | None) -> MappingFile:
 
 
 def read_cases(
-    root: Path, split: Split | None = "train", mapping: Path | None = None, seed: int = 0
+    root: Path,
+    split: Split | None = "train",
+    mapping: Path | None = None,
+    seed: int = 0,
+    *,
+    pseudo: Path | None = None,
 ) -> list[Case]:
     """Labelled cases of every data set at `root` that takes part, by data set and name.
 
@@ -37,18 +43,17 @@ def read_cases(
         split: of the patients; None: all of them.
         mapping: mapping file; None: the shipped one.
         seed: of the split.
+        pseudo: folder of labels made by `pseudo.label_cases`, for what nobody annotated.
 
     Raises:
         InputError: a list or the mapping file is wrong.
     """
     listings = find_listings(root)
     rules = rules_for(listings, mapping)
-    return [
-        case
-        for listing in listings
-        for case in dataset_cases(listing, rules, split, seed)
-        if case.label is not None or case.pseudo is not None
-    ]
+    cases = [case for each in listings for case in dataset_cases(each, rules, split, seed)]
+    if pseudo is not None:
+        cases = attach(cases, pseudo)
+    return [case for case in cases if case.label is not None or case.pseudo is not None]
 
 
 def dataset_cases(
@@ -65,15 +70,14 @@ def dataset_cases(
     source = DataSource(
         listing.name, rules.weight, rules.variation, rules.complete, rules.absent, head
     )
+    shares = rules.shares
+    if any(entry.split == "test" for entry in listing.entries):
+        shares = shares.without_test()  # it is given: nobody else is kept for it
     return [
         _case(entry, source, table, listing)
         for entry in listing.entries
-        if split is None or _side(entry, rules, seed) == split
+        if split in (None, entry.split or split_of(entry.patient, shares, seed))
     ]
-
-
-def _side(entry: Entry, rules: Rules, seed: int) -> Split:
-    return entry.split or split_of(entry.patient, rules.shares, seed)
 
 
 def _case(entry: Entry, source: DataSource, table: LabelTable, listing: Listing) -> Case:

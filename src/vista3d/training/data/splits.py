@@ -35,6 +35,10 @@ class Shares:
             )
             raise InputError(msg)
 
+    def without_test(self) -> Shares:
+        """The test share given to training."""
+        return Shares(self.train + self.test, self.validation, 0.0)
+
 
 def place(patient: str, seed: int) -> float:
     """The patient's number in [0, 1)."""

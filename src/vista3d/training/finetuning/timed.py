@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+from vista3d.results.json_file import write_json
 from vista3d.training.examples import Example
 from vista3d.training.learner import Losses
 from vista3d.training.stage_run import StageRun
@@ -26,9 +29,24 @@ class TimedRun(StageRun):
     _over = False
 
     def limit(self, seconds: float, clock: Clock) -> None:
-        """Give it so much time from now on."""
-        self._clock, self._began = clock, clock()
+        """Give it so much time, of which it may have spent some before it was stopped."""
+        spent = 0.0
+        if self._spent.is_file():
+            kept = json.loads(self._spent.read_text())
+            spent, self._over = kept["seconds"], kept["over"]
+        self._clock, self._began = clock, clock() - spent
         self._end = self._began + seconds
+
+    @property
+    def _spent(self) -> Path:
+        return self.folder / "time.json"
+
+    def save(self) -> None:
+        """As ever, and the time spent."""
+        super().save()
+        if self.fabric.is_global_zero:
+            spent = {"seconds": self._clock() - self._began, "over": self._over}
+            write_json(self._spent, spent)
 
     @property
     def done(self) -> bool:

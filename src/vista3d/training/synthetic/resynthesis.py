@@ -19,7 +19,7 @@ from vista3d.training.synthetic.tissues import HOLLOW, INTERIOR, base_tables, ex
 Array = NDArray[np.float32]
 
 
-def synthesise(tissue: Tensor, rng: np.random.Generator, spacing: float = 4.0) -> Tensor:
+def synthesise(tissue: Tensor, rng: np.random.Generator, spacing: float) -> Tensor:
     """Draw a CT for tissue codes.
 
     Args:
@@ -31,7 +31,7 @@ def synthesise(tissue: Tensor, rng: np.random.Generator, spacing: float = 4.0) -
         float32 HU of the same shape.
     """
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    zoom = 4.0 / spacing  # grains are given in voxels of the mini's 4 mm grid
+    zoom = 4.0 / spacing  # grains are given in voxels of 4 mm
     shape = tuple(tissue.shape)
     mean, spread, texture, enhancement = base_tables()
     arterial, venous = _phase(rng)

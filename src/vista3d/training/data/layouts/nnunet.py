@@ -1,7 +1,8 @@
 """nnU-Net raw data: `imagesTr/<case>_0000<ending>`, `labelsTr/<case><ending>`, `dataset.json`.
 
-`dataset.json` is nnU-Net's own, with two optional additions: `cases`, a list of objects with the
-name in `case`, a `patient`, and the `annotated` label names of a partially labelled scan.
+A scan whose label lies in `labelsTs` is a test case. `dataset.json` is nnU-Net's own, with two
+optional additions: `cases`, a list of objects with the name in `case`, a `patient`, and the
+`annotated` label names of a partially labelled scan.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ def _entry(folder: Path, item: Any, ending: str, file: Path) -> Entry:
         image=image,
         label=label,
         annotated=None if annotated is None else tuple(map(str, annotated)),
+        split="test" if label is not None and label.parent.name == _LABELS[1] else None,
     )
 
 
