@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vista3d.cli.cases import find_cases
+from vista3d.cli.cases import cases_below, find_cases
 from vista3d.errors import InputError, UsageError
 
 
@@ -95,3 +95,20 @@ def test_a_folder_without_scans_says_what_it_looked_for(tmp_path):
     touch(tmp_path / "notes.txt")
     with pytest.raises(InputError, match=r"holds no scan: neither DICOM slices nor .*\.nii\.gz"):
         find_cases([str(tmp_path)])
+
+
+def test_everything_below_a_folder_is_offered_under_names_of_its_own(tmp_path):
+    assert cases_below(tmp_path) == []
+    for name in ("a.nii.gz", "a.nrrd", "b_0000.nii.gz", "p1/ct.nii.gz", "p2/x/ct.nii.gz"):
+        touch(tmp_path / name)
+    dicom(tmp_path / "beside" / "1")
+    dicom(tmp_path / "p3" / "series" / "1")
+    (tmp_path / "p1" / "round").symlink_to(tmp_path)
+    found = {
+        case.name: case.path.relative_to(tmp_path).as_posix() for case in cases_below(tmp_path)
+    }
+    assert found == {
+        "a.nii.gz": "a.nii.gz", "a.nrrd": "a.nrrd", "b": "b_0000.nii.gz",
+        "p1/ct.nii.gz": "p1/ct.nii.gz", "p2/x/ct.nii.gz": "p2/x/ct.nii.gz",
+        "series": "p3/series",
+    }  # fmt: skip

@@ -141,6 +141,29 @@ def test_a_deleted_session_is_gone_for_those_who_wait(make_service, tmp_path):
     assert not service.storage.session_file(key).exists()
 
 
+def test_a_session_whose_scan_is_gone_can_be_deleted(make_service, tmp_path):
+    path = tmp_path / "ct.nii.gz"
+    path.write_bytes(nifti_bytes(body_array()))
+    service = make_service(scans=lambda: [("ct", path)] if path.exists() else [])
+    (study,) = service.studies.list()
+    key = service.sessions.create(study.id)
+    path.unlink()
+    assert service.sessions.put_away_idle(-1) == 1
+    service.delete_session(key)
+    assert not service.storage.session_file(key).exists()
+    with pytest.raises(NotFoundError):
+        service.delete_session(key)
+
+
+def test_chores_are_done_though_one_fails(make_service, monkeypatch):
+    from vista3d.server import service as module
+
+    monkeypatch.setattr(module, "_SWEEP", 0.01)
+    service, done = make_service(), threading.Event()
+    service.chores += [lambda: 1 / 0, done.set]
+    assert done.wait(10)
+
+
 def test_a_full_disk_is_told_and_made_up_for(make_service, tmp_path, monkeypatch):
     service = make_service()
     key = service.sessions.create(study_of(service, tmp_path))

@@ -6,7 +6,7 @@ import functools
 import glob
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,22 @@ def find_cases(inputs: Sequence[str]) -> list[Case]:
     paths = [path for text in inputs for path in _expand(text)]
     unique = list(dict.fromkeys(path.absolute() for path in paths))
     return _name(unique)
+
+
+def cases_below(folder: Path) -> list[Case]:
+    """Every scan in a folder and its subfolders, by path; none is an answer, too.
+
+    A subfolder with DICOM slices is one case; beside images they are left out, as by `find_cases`.
+    Where names repeat, they are the paths below the folder.
+    """
+    paths = list(_below(folder, set()))
+    counts = Counter(map(_case_name, paths))
+
+    def name(path: Path) -> str:
+        short = _case_name(path)
+        return short if counts[short] == 1 else path.relative_to(folder).as_posix()
+
+    return [Case(name(path), path) for path in paths]
 
 
 def one_case(text: str) -> Case:
@@ -92,8 +108,7 @@ def _expand(text: str) -> list[Path]:
 
 def _in_folder(folder: Path) -> list[Path]:
     entries = sorted(folder.iterdir())
-    images = [path for path in entries if is_image(path) and not path.name.startswith(".")]
-    scans = [path for path in images if not path.name.lower().endswith(OWN_ENDINGS)]
+    scans = _scans(entries)
     if scans:
         _warn_of(_dicom_beside(entries))
         return scans
@@ -105,6 +120,29 @@ def _in_folder(folder: Path) -> list[Path]:
     endings = " ".join(IMAGE_SUFFIXES)
     msg = f"the folder '{folder}' holds no scan: neither DICOM slices nor {endings}"
     raise InputError(msg)
+
+
+def _below(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    """Scans in a folder and below; links are followed, but not in circles."""
+    if folder.resolve() in seen:
+        return
+    seen.add(folder.resolve())
+    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    scans, left_out = _scans(entries), tuple[Path, ...]()
+    if scans:
+        yield from scans
+        left_out = _dicom_beside(entries)
+        _warn_of(left_out)
+    elif any(is_dicom(path) for path in entries):
+        yield folder
+    for path in entries:
+        if path.is_dir() and path not in left_out:
+            yield from _below(path, seen)
+
+
+def _scans(entries: Iterable[Path]) -> list[Path]:
+    images = [path for path in entries if is_image(path) and not path.name.startswith(".")]
+    return [path for path in images if not path.name.lower().endswith(OWN_ENDINGS)]
 
 
 def _holds_dicom(folder: Path) -> bool:

@@ -105,12 +105,9 @@ def serve(
 
 def scans(folder: Path) -> Iterable[tuple[str, Path]]:
     """Name and path of each scan in a folder and in its subfolders, now."""
-    from vista3d.cli.cases import find_cases
+    from vista3d.cli.cases import cases_below
 
-    try:
-        return [(case.name, case.path) for case in find_cases([str(folder)])]
-    except InputError:
-        return []  # empty as yet
+    return [(case.name, case.path) for case in cases_below(folder)]
 
 
 def _default_storage() -> Path:

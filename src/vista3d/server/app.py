@@ -39,6 +39,7 @@ def create_app(service: Service, wires: Sequence[Wire] = ()) -> FastAPI:
             await anyio.to_thread.run_sync(wire.close)
         await anyio.to_thread.run_sync(service.close)
 
+    service.chores.extend(wire.tidy for wire in wires)
     metrics = Metrics(service)
     app = FastAPI(
         title="vista3d",

@@ -42,6 +42,7 @@ class Service:
 
     Attributes:
         studies, sessions, jobs, lane, storage: its parts.
+        chores: what else is done every few seconds.
         ready: set once the model has answered its first click.
     """
 
@@ -54,6 +55,7 @@ class Service:
         self.jobs = Jobs(limits.jobs)
         self.lane = Lane(model.runtime.device, limits.queue)
         self.ready = threading.Event()
+        self.chores: list[Callable[[], None]] = []
         self._stop = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep, name="sweeper", daemon=True)
         self._sweeper.start()
@@ -241,3 +243,8 @@ class Service:
             count = self.sessions.put_away_idle(self.limits.idle_seconds)
             if count:
                 log.info("%d idle sessions put away", count)
+            for chore in self.chores:
+                try:
+                    chore()
+                except Exception:  # the next one must come
+                    log.exception("tidying up failed")

@@ -196,7 +196,16 @@ class Sessions:
                 held.used = time.monotonic()
 
     def remove(self, session: str) -> None:
-        """Delete a session and its file."""
+        """Delete a session and its file; its scan may be gone, or the file damaged.
+
+        Raises:
+            NotFoundError: no such session.
+        """
+        with self._opening:
+            if session not in self._held:
+                self._storage.session(session)
+                self._storage.remove_session(session)
+                return
         with self.lease(session) as held, held.alone():
             held.gone = True  # for those who wait for it; from then on nobody saves it
             self._storage.remove_session(session)

@@ -633,6 +633,31 @@ def test_images_sent_for_a_while_expire_unless_somebody_works_on_them(
     assert client.get(f"/session/{long}").json()["expiry"] == 24 * 3600
 
 
+def test_images_sent_for_a_while_expire_in_the_next_run_too(make_service, scan_bytes, monkeypatch):
+    from vista3d.server.wires.monai_label import image_sessions
+
+    now = [1000.0]
+    monkeypatch.setattr(image_sessions, "time", SimpleNamespace(time=lambda: now[0]))
+    first = make_service()
+    client = wired(first)
+
+    def put() -> str:
+        files = {"files": ("ct.nii.gz", scan_bytes)}
+        return client.put("/session/", params={"expiry": 60}, files=files).json()["session_id"]
+
+    idle, deleted = put(), put()
+    first.close()
+    now[0] += 1000
+    second = make_service()
+    client = wired(second)
+    assert client.get(f"/session/{idle}").json()["expiry"] == 60
+    assert client.delete(f"/session/{deleted}").status_code == 200
+    now[0] += 100
+    for chore in second.chores:  # nobody asks anything
+        chore()
+    assert client.get("/api/v1/studies").json() == []
+
+
 def test_two_people_click_on_one_scan_at_once(client, study):
     from concurrent.futures import ThreadPoolExecutor
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -38,19 +39,22 @@ class ImageSessions:
 
     def __init__(self, service: Service, conversations: Conversations) -> None:
         self._service, self._conversations = service, conversations
-        self._loans: dict[str, _Loan] = {}
         self._lock = threading.Lock()
+        self._file = service.storage.root / "loans.json"
+        self._loans = self._kept()
 
     async def create(self, request: Request, expiry: int = 0) -> dict[str, Any]:
         """Take in an image: one volume file, a zip of DICOM, or DICOM slices."""
-        await run_in_threadpool(self._drop_expired)
+        await run_in_threadpool(self.drop_expired)
         with self._service.storage.incoming() as folder:
             form = await receive(self._service, request, folder)
             files = [file for file in form.files if file.field == "files"]
             row = await run_in_threadpool(self._service.studies.add, files)
         seconds = min(expiry, LONGEST) if expiry > 0 else USUAL
         now = time.time()
-        self._loans[row.id] = _Loan(seconds, now, now)
+        with self._lock:
+            self._loans[row.id] = _Loan(seconds, now, now)
+            self._keep()
         return {"session_id": row.id, "session_info": self._info(row.id)}
 
     def get(self, session_id: str, image: bool = False) -> Any:
@@ -89,7 +93,8 @@ class ImageSessions:
             "last_access_ts": int(loan.used), "expiry": loan.expiry,
         }  # fmt: skip
 
-    def _drop_expired(self) -> None:
+    def drop_expired(self) -> None:
+        """Let go of what nobody used for its time."""
         now = time.time()
         for key, loan in list(self._loans.items()):
             if now - loan.used > loan.expiry:
@@ -100,5 +105,21 @@ class ImageSessions:
         self._conversations.end(key)
         with self._lock:
             self._loans.pop(key, None)
+            self._keep()
         with contextlib.suppress(ConflictError, NotFoundError):
             self._service.studies.remove(key)
+
+    def _keep(self) -> None:
+        """For the next run of the server: images must go then, too."""
+        kept = {key: [loan.expiry, loan.created] for key, loan in self._loans.items()}
+        partial = self._file.with_suffix(".part")
+        partial.write_text(json.dumps(kept))
+        partial.replace(self._file)
+
+    def _kept(self) -> dict[str, _Loan]:
+        """Of the former run; time without a server does not count as unused."""
+        try:
+            kept = json.loads(self._file.read_text())
+            return {key: _Loan(int(e), float(c), time.time()) for key, (e, c) in kept.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}

@@ -62,4 +62,5 @@ def wire(service: Service) -> Wire:
     paths = re.compile(
         r"/infer/[^/]+|/session/[^/]*|/datastore/(image|label)?|/info/|/auth/token/valid"
     )
-    return Wire(router, {paths: service.limits.upload_bytes}, OPEN, conversations.close)
+    limits = {paths: service.limits.upload_bytes}
+    return Wire(router, limits, OPEN, tidy=sent.drop_expired, close=conversations.close)

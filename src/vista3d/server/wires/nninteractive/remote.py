@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import mmap
@@ -197,13 +198,12 @@ class Remote:
         write_scan(scan, array, properties, self._options.axes)
         del array
         row = self._service.studies.add([Received("files", "nnInteractive.nii", scan)])
-        with lease.alone(limits.busy_seconds):
-            try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._service.studies.remove, row.id)
+            with lease.alone(limits.busy_seconds):
                 scene = Scene(self._service, row.id, self._options.object_class)
-            except BaseException:
-                self._service.studies.remove(row.id)
-                raise
-            lease.put(scene)
+                undo.pop_all()  # from here on the scene takes it away
+                lease.put(scene)
 
     def _unpacked(self, path: Path, voxels: int, ratio: int | None = None) -> np.ndarray:
         if not path.stat().st_size:

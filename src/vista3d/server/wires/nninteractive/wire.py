@@ -48,4 +48,5 @@ def wire(service: Service, options: Options) -> Wire:
         router.add_api_route(path, endpoint, methods=[method], response_model=None)
     arrays = re.compile(r"/set_image|/add_(initial_seg|scribble|lasso)_interaction")
     limit = service.limits.upload_bytes
-    return Wire(router, body_limits={arrays: limit}, close=remote.leases.close)
+    leases = remote.leases
+    return Wire(router, body_limits={arrays: limit}, tidy=leases.sweep, close=leases.close)
