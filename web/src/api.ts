@@ -144,6 +144,15 @@ export const api = {
     json<Edit>("POST", `/sessions/${s}/objects`, what),
   changeObject: (s: string, n: number, what: ThingChange) =>
     json<Edit>("PATCH", `/sessions/${s}/objects/${n}`, what),
+  /** Starts an object from a NIfTI file on the scan's grid. */
+  setMask: async (s: string, n: number, file: File) => {
+    const response = await send(`${ROOT}/sessions/${s}/objects/${n}/mask`, {
+      method: "PUT",
+      headers: { "Content-Type": "application/octet-stream" },
+      body: file,
+    });
+    return (await response.json()) as Edit;
+  },
   deleteObject: (s: string, n: number) => json<Edit>("DELETE", `/sessions/${s}/objects/${n}`),
   click: (s: string, position: Vec3, positive: boolean, object: number | null) =>
     json<Edit>("POST", `/sessions/${s}/clicks`, {

@@ -2,7 +2,7 @@
 
 import { effect, useSignal } from "@preact/signals";
 import { render } from "preact";
-import { sessionInAddress } from "./address";
+import { rememberSession, sessionInAddress } from "./address";
 import type { Annotator } from "./annotator";
 import { reconnected, watch } from "./connection";
 import { AnnotatorContext } from "./context";
@@ -23,11 +23,16 @@ import * as store from "./store";
 import { connect } from "./sync";
 import "./style.css";
 
+const UNSENT = "Some of what you did has not been computed yet. Leave, and lose it?";
+
 async function start(annotator: Annotator): Promise<void> {
   connect(annotator);
   shortcuts.listen(annotator);
   watch(() => void annotator.catchUp());
   window.addEventListener("popstate", () => void followAddress(annotator));
+  window.addEventListener("beforeunload", (event) => {
+    if (store.pending.value) event.preventDefault();
+  });
   for (;;) {
     try {
       await loadAll();
@@ -43,7 +48,9 @@ async function start(annotator: Annotator): Promise<void> {
 
 async function followAddress(annotator: Annotator): Promise<void> {
   const wanted = sessionInAddress();
-  if (wanted === (store.session.value?.id ?? null)) return;
+  const open = store.session.value?.id ?? null;
+  if (wanted === open) return;
+  if (open && store.pending.value && !confirm(UNSENT)) return rememberSession(open);
   if (wanted) return annotator.openSession(wanted);
   annotator.close();
   await loadLists();

@@ -85,10 +85,15 @@ class WindowGrid:
 
     def inside(self, start: Triple) -> tuple[Slices, Slices]:
         """Where a window meets the unpadded volume: slices of the volume, slices of the window."""
-        volume: list[slice] = []
-        local: list[slice] = []
-        for s, w, n, b in zip(start, self.window, self.shape, self.before, strict=True):
-            low, high = max(s - b, 0), min(s - b + w, n)
-            volume.append(slice(low, high))
-            local.append(slice(low - (s - b), high - (s - b)))
-        return (volume[0], volume[1], volume[2]), (local[0], local[1], local[2])
+        i, j, k = (s - b for s, b in zip(start, self.before, strict=True))
+        return clip((i, j, k), self.window, self.shape)
+
+
+def clip(start: Triple, window: Triple, shape: Triple) -> tuple[Slices, Slices]:
+    """Where a window meets the volume: slices of the volume, slices of the window."""
+    inside, local = [], []
+    for s, w, n in zip(start, window, shape, strict=True):
+        low, high = max(s, 0), min(s + w, n)
+        inside.append(slice(low, high))
+        local.append(slice(low - s, high - s))
+    return (inside[0], inside[1], inside[2]), (local[0], local[1], local[2])

@@ -15,6 +15,7 @@ from vista3d.supervoxels.resampling import resize, smooth
 from vista3d.supervoxels.slic import slic
 from vista3d.supervoxels.teacher import Progress, Teacher
 from vista3d.supervoxels.threads import one_thread
+from vista3d.volume import bounding_box
 
 if TYPE_CHECKING:
     from vista3d.volume import Volume
@@ -80,9 +81,9 @@ def segment_array(
     spacing = spacing_mm if isinstance(spacing_mm, tuple) else (spacing_mm, spacing_mm, spacing_mm)
     inside = ~outside_air(hu, math.prod(spacing) / 1000)
     labels = np.zeros(hu.shape, np.int32)
-    if not inside.any():
+    box = bounding_box(inside)
+    if box is None:
         return labels
-    box = _bounds(inside)
     found = _cluster(hu[box], inside[box], spacing, segments, teacher, progress)
     labels[box] = _numbered(found * inside[box])
     return labels
@@ -126,14 +127,6 @@ def _cluster(
     del features
     h, w, d = hu.shape
     return enlarge(labels.cpu().numpy(), (h, w, d))
-
-
-def _bounds(mask: np.ndarray) -> tuple[slice, ...]:
-    box = []
-    for axis in range(3):
-        filled = np.flatnonzero(mask.any(tuple(a for a in range(3) if a != axis)))
-        box.append(slice(int(filled[0]), int(filled[-1]) + 1))
-    return tuple(box)
 
 
 def _numbered(labels: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ const POLICIES: { policy: OverlapPolicy; name: string }[] = [
 export function ObjectsPanel() {
   const annotator = useAnnotator();
   const search = useSignal("");
+  const file = useRef<HTMLInputElement>(null);
   const session = store.session.value!;
   const wanted = search.value.trim().toLowerCase();
   const shown = session.objects.filter((o) => o.name.toLowerCase().includes(wanted));
@@ -49,6 +50,23 @@ export function ObjectsPanel() {
               !allHidden,
             )
           }
+        />
+        <IconButton
+          icon="file"
+          label="New object from a mask file (NIfTI)"
+          onClick={() => file.current?.click()}
+        />
+        <input
+          ref={file}
+          type="file"
+          accept=".nii,.nii.gz,.gz"
+          hidden
+          aria-label="Mask file"
+          onChange={(e) => {
+            const mask = e.currentTarget.files?.[0];
+            e.currentTarget.value = "";
+            if (mask) void annotator.loadMask(mask);
+          }}
         />
         <IconButton
           icon="plus"

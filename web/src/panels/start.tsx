@@ -92,7 +92,9 @@ function OpenFile() {
 function Sessions() {
   const annotator = useAnnotator();
   const names = new Map(store.studies.value.map((s) => [s.id, s.name]));
-  const recent = [...store.sessions.value].sort((a, b) => b.updated.localeCompare(a.updated));
+  const recent = store.sessions.value
+    .filter((s) => s.revision > 0)
+    .sort((a, b) => b.updated.localeCompare(a.updated));
   if (!recent.length) return null;
   const remove = async (session: SessionSummary): Promise<void> => {
     const name = names.get(session.study) ?? session.study;
@@ -104,8 +106,8 @@ function Sessions() {
   return (
     <section aria-labelledby="recent">
       <h2 id="recent">Go on</h2>
-      <ul class="list">
-        {recent.slice(0, 8).map((s) => (
+      <ul class="list scroll">
+        {recent.map((s) => (
           <li key={s.id}>
             <button
               type="button"
@@ -136,11 +138,16 @@ function Scans() {
   const studies = store.studies.value;
   if (!studies.length) return null;
   const wanted = search.value.trim().toLowerCase();
+  const edited = new Set(store.sessions.value.filter((s) => s.revision > 0).map((s) => s.id));
+  const hasWork = (study: ListedStudy): boolean => study.sessions.some((id) => edited.has(id));
   const shown = studies.filter((s) => s.name.toLowerCase().includes(wanted));
   const remove = async (study: ListedStudy): Promise<void> => {
     if (!confirm(`Delete the uploaded scan ${study.name} from the server? This cannot be undone.`))
       return;
-    await api.deleteStudy(study.id).catch((e: Error) => store.notify("error", e.message));
+    const untouched = study.sessions.filter((id) => !edited.has(id));
+    await Promise.all(untouched.map((id) => api.deleteSession(id)))
+      .then(() => api.deleteStudy(study.id))
+      .catch((e: Error) => store.notify("error", e.message));
     await loadLists();
   };
   return (
@@ -170,11 +177,11 @@ function Scans() {
               <IconButton
                 icon="trash"
                 label={
-                  s.sessions.length
+                  hasWork(s)
                     ? `${s.name} has sessions: delete them first`
                     : `Delete the uploaded scan ${s.name}`
                 }
-                disabled={s.sessions.length > 0}
+                disabled={hasWork(s)}
                 onClick={() => void remove(s)}
               />
             )}

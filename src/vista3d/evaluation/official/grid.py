@@ -15,10 +15,9 @@ import numpy as np
 from vista3d.evaluation.scan import Scan
 from vista3d.inference.automatic import intensity, pad_patch
 from vista3d.inference.interactive.cache import WindowCache
-from vista3d.inference.interactive.canvas import clip
 from vista3d.inference.interactive.placing import surrounding
 from vista3d.inference.interactive.pointing import CACHE_BYTES
-from vista3d.inference.windows import Slices, Triple, WindowGrid, importance
+from vista3d.inference.windows import Slices, Triple, WindowGrid, clip, importance
 from vista3d.network.point_head import ImageTokens
 from vista3d.volume import Volume, normalise, prepare
 from vista3d.volume.crop import foreground_box

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vista3d.inference.interactive.placing import REUSE
-from vista3d.inference.windows import Slices, Triple, importance
+from vista3d.inference.windows import Slices, Triple, clip, importance
 
 
 class Canvas:
@@ -110,13 +110,3 @@ def _sight(window: Triple) -> np.ndarray:
         lines.append(np.minimum(1, depth / (REUSE * size)).astype(np.float32))
     a, b, c = np.ix_(*lines)
     return np.asarray(np.minimum(np.minimum(a, b), c))
-
-
-def clip(start: Triple, window: Triple, shape: Triple) -> tuple[Slices, Slices]:
-    """Where a window meets the volume: slices of the volume, slices of the window."""
-    inside, local = [], []
-    for s, w, n in zip(start, window, shape, strict=True):
-        low, high = max(s, 0), min(s + w, n)
-        inside.append(slice(low, high))
-        local.append(slice(low - s, high - s))
-    return (inside[0], inside[1], inside[2]), (local[0], local[1], local[2])

@@ -22,7 +22,7 @@ from vista3d import anatomy
 from vista3d.inference.automatic import intensity, pad_patch
 from vista3d.inference.interactive.belief import MASK_VOICES, Belief, Memory
 from vista3d.inference.interactive.cache import CacheInfo, WindowCache
-from vista3d.inference.interactive.canvas import Canvas, clip
+from vista3d.inference.interactive.canvas import Canvas
 from vista3d.inference.interactive.hearing import Place, Position, heard
 from vista3d.inference.interactive.masks import Mask, union
 from vista3d.inference.interactive.naming import with_name
@@ -38,7 +38,7 @@ from vista3d.inference.interactive.placing import (
 from vista3d.inference.interactive.pointer import PointMask, Prompt
 from vista3d.inference.runtimes.points import PointRuntime, WindowPrompt, WindowView
 from vista3d.inference.tiles import plan_tiles
-from vista3d.inference.windows import Slices, Triple
+from vista3d.inference.windows import Slices, Triple, clip
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.volume import Volume, components, normalise, prepare
 from vista3d.volume.resample import nearest

@@ -77,11 +77,13 @@ def point_runtime(
 
     compiled = None
     if runtime.name == "openvino":
-        from vista3d.inference.runtimes.openvino import CompiledPath
+        from vista3d.inference.runtimes.openvino import CompiledPath, OpenVINORuntime
 
+        assert isinstance(runtime, OpenVINORuntime)
         compiled = functools.partial(
-            CompiledPath, network=network, window=window, precision=runtime.precision
-        )
+            CompiledPath, network=network, window=window, precision=runtime.precision,
+            weights=runtime.weights,
+        )  # fmt: skip
     return PointRuntime(network, runtime.device, runtime.precision, compiled, classes)
 
 

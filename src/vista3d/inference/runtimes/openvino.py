@@ -100,7 +100,7 @@ class OpenVINORuntime:
         precision: Precision,
         weights: Path | None = None,
     ) -> None:
-        self.precision = precision
+        self.precision, self.weights = precision, weights
         self._path = CompiledPath("auto", network, window, precision, weights)
 
     def tensor(self, window: np.ndarray) -> Tensor:
