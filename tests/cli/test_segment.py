@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK
 
@@ -100,6 +101,21 @@ def test_the_report_is_complete_and_holds_no_path(run, tmp_path):
     assert case["outputs"] == ["a_seg.nii.gz", "a_seg.json"]
     assert case["structures"]["truncated"] == ["liver"]
     assert json.loads((tmp_path / "out" / "a_report.json").read_text()) == case
+
+
+def test_one_series_of_a_folder_is_chosen(run, tmp_path):
+    from tests.cli.fake import series
+
+    folder = series(tmp_path / "ct", [0.0, 2.0, 4.0, 6.0])
+    other = series(tmp_path / "other", [0.0, 2.0, 4.0])
+    for path in other.iterdir():
+        uid = pydicom.dcmread(path).SeriesInstanceUID
+        path.rename(folder / f"other_{path.name}")
+    outcome = run(folder, "-o", tmp_path / "out", "--series", uid)
+    assert outcome.code == 0, outcome.text
+    assert nib.load(tmp_path / "out" / "ct_seg.nii.gz").shape[2] == 3
+    assert run(folder, "-o", tmp_path / "out2", "--series", "1.2").code == 4
+    assert run(scan(tmp_path / "a.nii"), "-o", tmp_path / "out3", "--series", uid).code == 4
 
 
 def test_truth_adds_dice(run, tmp_path):

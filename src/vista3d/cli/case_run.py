@@ -111,7 +111,7 @@ class CaseRun:
         from vista3d.volume import check_ct, check_image, read, read_truth
 
         check = check_ct if self.settings.modality == "ct" else check_image
-        volume = check(read(self.case.path))
+        volume = check(read(self.case.path, series=self.settings.series))
         self._volume, self._warnings = volume, list(volume.meta.warnings)
         check_writable(self.outputs, volume)
         path = self.settings.truth

@@ -16,6 +16,7 @@ from vista3d.cli.options import (
     Overwrite,
     Precision,
     Preview,
+    Series,
     Statistics,
 )
 from vista3d.errors import InputError, UsageError
@@ -104,6 +105,7 @@ def click(
         Literal["overwrite", "keep existing", "allow overlap"],
         typer.Option("--overlap", help="What happens where objects meet."),
     ] = "overwrite",
+    series: Series = None,
     model: Model = "mini",
     device: Device = "auto",
     precision: Precision = "auto",
@@ -145,7 +147,7 @@ def click(
     from vista3d.volume import check_ct, read
 
     started = time.monotonic()
-    volume = check_ct(read(case.path))
+    volume = check_ct(read(case.path, series=series))
     check_writable(outputs, volume)
     loaded = inference.load(model, device=device, precision=precision)
     opened = _open(loaded, volume, session, overlap)

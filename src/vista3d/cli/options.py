@@ -56,3 +56,13 @@ Cache = Annotated[
         "--cache", show_default=False, help="Folder of prepared scans. Default: in the run folder."
     ),
 ]
+
+Series = Annotated[
+    str | None,
+    typer.Option(
+        "--series",
+        show_default=False,
+        metavar="UID",
+        help="SeriesInstanceUID to read of a DICOM folder with several; default: the largest.",
+    ),
+]

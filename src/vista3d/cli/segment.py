@@ -15,6 +15,7 @@ from vista3d.cli.options import (
     Precision,
     Preview,
     Runtime,
+    Series,
     Statistics,
 )
 from vista3d.errors import UsageError
@@ -90,6 +91,7 @@ def segment(
         bool, typer.Option("--resume", help="Skip cases that a former run has finished.")
     ] = False,
     truth: Truth = None,
+    series: Series = None,
     overwrite: Overwrite = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
 ) -> None:
@@ -111,9 +113,10 @@ def segment(
     weights, vocabulary = _weights(model)
     ids = vocabulary.resolve(asked)
     cases = find_cases(inputs)
-    if truth is not None and len(cases) > 1:
-        msg = f"--truth belongs to one scan, but there are {len(cases)}"
-        raise UsageError(msg)
+    for option, value in (("--truth", truth), ("--series", series)):
+        if value is not None and len(cases) > 1:
+            msg = f"{option} belongs to one scan, but there are {len(cases)}"
+            raise UsageError(msg)
     if resume and is_file_name(out) and report is None:
         msg = "--resume with a single output file needs --report FILE, where the last run left one"
         raise UsageError(msg)
@@ -129,6 +132,7 @@ def segment(
         modality=modality,
         formats=choose_formats(out, len(cases), formats or ()),
         truth=truth,
+        series=series,
         resume=resume,
     )
     plans = [

@@ -39,6 +39,7 @@ class Settings:
     modality: Modality
     formats: tuple[str, ...]
     truth: Path | None = None
+    series: str | None = None
     resume: bool = False
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
 
@@ -55,6 +56,7 @@ class Settings:
             "preset": self.preset,
             "modality": self.modality,
             "formats": list(self.formats),
+            **({} if self.series is None else {"series": self.series}),
         }
 
 

@@ -36,6 +36,9 @@ def read(path: Path | str, *, timepoint: int | None = None, series: str | None =
         msg = f"{path} does not exist"
         raise InputError(msg)
     lower = path.name.lower()
+    if series is not None and lower.endswith((*_NIFTI, *_ITK)):
+        msg = f"{path.name} is one image: a series is chosen in a DICOM folder or zip"
+        raise InputError(msg)
     if path.is_dir():
         files = [file for file in path.rglob("*") if file.is_file()]
         return read_dicom(files, path.resolve().name, series)
