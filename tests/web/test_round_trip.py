@@ -115,7 +115,7 @@ def test_a_mask_that_exists_becomes_an_object(annotator: Annotator, tmp_path: Pa
     def give(name: str, mask: np.ndarray) -> None:
         path = tmp_path / name
         nib.save(nib.Nifti1Image(mask, np.array(study["affine"])), path)
-        annotator.page.get_by_label("Mask file").set_input_files(path)
+        annotator.page.get_by_label("Mask file", exact=True).set_input_files(path)
 
     give("my tumour.nii.gz", drawn)
     annotator.page.locator(".object.active", has_text="my tumour").wait_for()

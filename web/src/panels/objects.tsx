@@ -53,7 +53,7 @@ export function ObjectsPanel() {
         />
         <IconButton
           icon="file"
-          label="New object from a mask file (NIfTI)"
+          label="Load a mask file"
           onClick={() => file.current?.click()}
         />
         <input
