@@ -92,7 +92,7 @@ def test_open_segment_click_paint_reload_export(annotator: Annotator, tmp_path: 
 
     # The file is what the server holds, on the scan's grid, and is called as the scan is.
     path = annotator.download("NIfTI", tmp_path)
-    assert path.name == "head_neck.nii.gz"
+    assert path.name == "head_neck_seg.nii.gz"
     exported = nib.load(path)
     assert np.array_equal(np.asarray(exported.dataobj) != 0, erased != 0)
     for thing in objects:

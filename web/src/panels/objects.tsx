@@ -51,11 +51,7 @@ export function ObjectsPanel() {
             )
           }
         />
-        <IconButton
-          icon="file"
-          label="Load a mask file"
-          onClick={() => file.current?.click()}
-        />
+        <IconButton icon="file" label="Load a mask file" onClick={() => file.current?.click()} />
         <input
           ref={file}
           type="file"
