@@ -117,7 +117,8 @@ class PointRuntime:
             inner: the window in it.
 
         Returns:
-            What clicks share, and the class head's feature [F, H, W, D] in the window.
+            What clicks share, and the class head's feature [F, H, W, D] in the window, in memory
+            that the next window may reuse.
         """
         features = self._features("both", context, inner)
         width = self._network.config.features
