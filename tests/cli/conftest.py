@@ -96,6 +96,11 @@ def click(model, capsys):
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory) -> Path:
     """A real network of random weights, small enough for tests; knows ids 1, 3 and 5."""
+    return save_tiny(tmp_path_factory.mktemp("weights"), heads=2)
+
+
+def save_tiny(folder: Path, **sizes: int) -> Path:
+    """Its file; `sizes` of the network over those that it has."""
     import torch
 
     from vista3d.network.checkpoint import save_checkpoint
@@ -105,10 +110,10 @@ def tiny_checkpoint(tmp_path_factory) -> Path:
 
     torch.manual_seed(0)
     config = NetworkConfig(
-        widths=(4, 4, 4, 4, 4), blocks=(1, 1, 1, 1, 1), features=8, heads=2, mlp_dim=8
+        widths=(4, 4, 4, 4, 4), blocks=(1, 1, 1, 1, 1), features=8, mlp_dim=8, **sizes
     )
     grid = ((1.5, 1.5, 1.5), (48, 48, 48), (-1000.0, 1000.0), (1, 3, 5))
     meta = CheckpointMeta("tiny", config, *grid, "CC BY 4.0", {"note": "random weights"})
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    path = folder / "tiny.safetensors"
     save_checkpoint(path, Vista3D(config).state_dict(), meta)
     return path

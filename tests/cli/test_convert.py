@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.cli.conftest import save_tiny
 from vista3d.network.checkpoint import load_checkpoint
 
 
@@ -28,18 +29,7 @@ def convert(capsys: pytest.CaptureFixture[str]):
 @pytest.fixture
 def tiny_checkpoint(tmp_path: Path) -> Path:
     """With the released number of heads: files of the bundle's layout do not say another."""
-    from vista3d.network.checkpoint import save_checkpoint
-    from vista3d.network.config import NetworkConfig
-    from vista3d.network.metadata import CheckpointMeta
-    from vista3d.network.vista3d import Vista3D
-
-    torch.manual_seed(0)
-    config = NetworkConfig(widths=(4,) * 5, blocks=(1,) * 5, features=8, mlp_dim=8)
-    grid = ((1.5, 1.5, 1.5), (48, 48, 48), (-1000.0, 1000.0), (1, 3, 5))
-    meta = CheckpointMeta("tiny", config, *grid, "CC BY 4.0", {"note": "random weights"})
-    path = tmp_path / "tiny.safetensors"
-    save_checkpoint(path, Vista3D(config).state_dict(), meta)
-    return path
+    return save_tiny(tmp_path)
 
 
 def test_there_and_back(convert, tiny_checkpoint: Path, tmp_path: Path):

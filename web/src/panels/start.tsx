@@ -92,9 +92,7 @@ function OpenFile() {
 function Sessions() {
   const annotator = useAnnotator();
   const names = new Map(store.studies.value.map((s) => [s.id, s.name]));
-  const recent = store.sessions.value
-    .filter((s) => s.revision > 0)
-    .sort((a, b) => b.updated.localeCompare(a.updated));
+  const recent = [...store.editedSessions.value].sort((a, b) => b.updated.localeCompare(a.updated));
   if (!recent.length) return null;
   const remove = async (session: SessionSummary): Promise<void> => {
     const name = names.get(session.study) ?? session.study;
@@ -138,7 +136,7 @@ function Scans() {
   const studies = store.studies.value;
   if (!studies.length) return null;
   const wanted = search.value.trim().toLowerCase();
-  const edited = new Set(store.sessions.value.filter((s) => s.revision > 0).map((s) => s.id));
+  const edited = new Set(store.editedSessions.value.map((s) => s.id));
   const hasWork = (study: ListedStudy): boolean => study.sessions.some((id) => edited.has(id));
   const shown = studies.filter((s) => s.name.toLowerCase().includes(wanted));
   const remove = async (study: ListedStudy): Promise<void> => {

@@ -21,7 +21,7 @@ from vista3d.inference.interactive import storage
 from vista3d.inference.interactive.clicks import Click, Space
 from vista3d.inference.interactive.history import History
 from vista3d.inference.interactive.labelled import painted
-from vista3d.inference.interactive.masks import Mask
+from vista3d.inference.interactive.masks import Mask, masks_of
 from vista3d.inference.interactive.pointer import Pointer, PointMask, Prompt
 from vista3d.inference.interactive.scene import (
     Colour,
@@ -355,7 +355,7 @@ class InteractiveSession:
             msg = "this session has no automatic model"
             raise UsageError(msg)
         labels, ids = self._automatic(classes, progress=progress, cancel=cancel)
-        found = self._masks(labels, ids)
+        found = masks_of(labels, ids)
         scene, done = self._history.present, []
         nothing = Mask.empty(self._shape)
         for class_id, mask in found.items():
@@ -461,20 +461,6 @@ class InteractiveSession:
 
     def _push(self, changed: SessionObject) -> None:
         self._history.push(self._history.present.changed(changed))
-
-    def _masks(self, labels: np.ndarray, ids: Iterable[int]) -> dict[int, Mask]:
-        """One mask a class; one pass over the labels [i, j, k] finds their boxes."""
-        from scipy import ndimage
-
-        boxes = ndimage.find_objects(labels)
-        masks = {}
-        for class_id in ids:
-            box = boxes[class_id - 1] if class_id <= len(boxes) else None
-            if box is None:
-                masks[class_id] = Mask.empty(self._shape)
-            else:
-                masks[class_id] = Mask.within(self._shape, box, labels[box] == class_id)
-        return masks
 
     def _answered(self, scene: Scene, thing: SessionObject, watch: Watch) -> Mask:
         """Ask the network about all clicks of an object and merge its answer with the base."""

@@ -13,6 +13,7 @@ from fastapi import Request
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
+from vista3d.results.json_file import write_json
 from vista3d.server.errors import ConflictError, NotFoundError
 from vista3d.server.service import Service
 from vista3d.server.wires.conversations import Conversations
@@ -112,9 +113,7 @@ class ImageSessions:
     def _keep(self) -> None:
         """For the next run of the server: images must go then, too."""
         kept = {key: [loan.expiry, loan.created] for key, loan in self._loans.items()}
-        partial = self._file.with_suffix(".part")
-        partial.write_text(json.dumps(kept))
-        partial.replace(self._file)
+        write_json(self._file, kept)
 
     def _kept(self) -> dict[str, _Loan]:
         """Of the former run; time without a server does not count as unused."""
