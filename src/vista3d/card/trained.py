@@ -57,7 +57,7 @@ def _described(folder: Path) -> tuple[int, list[str]]:
     """Seed and names of the stages of a training or fine-tuning run."""
     plan = folder / "plan.json"
     if plan.is_file():
-        return json.loads(plan.read_text())["asked"]["seed"], ["auto", "points"]
+        return json.loads(plan.read_text())["seed"], ["auto", "points"]
     recipe = json.loads((folder / "recipe.json").read_text())
     return recipe["seed"], [stage["name"] for stage in recipe["stages"]]
 

@@ -23,13 +23,14 @@ from lightning_fabric import Fabric
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from torch import Tensor
 
-from vista3d.errors import InputError, UsageError
+from vista3d.errors import InputError
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.training.data.case import Case
 from vista3d.training.examples import prepare_all
 from vista3d.training.export import export, finished_stage, keep_finished
 from vista3d.training.initial import adopt_decoder
 from vista3d.training.recipe import PointStage, Recipe
+from vista3d.training.run_folder import claim
 from vista3d.training.stage_run import StageRun
 
 log = logging.getLogger(__name__)
@@ -91,8 +92,7 @@ def run_recipe(
         msg += "`vista3d data check`, and the mapping file"
         raise InputError(msg)
     weights, before = (None, None) if initial is None else initial
-    output.mkdir(parents=True, exist_ok=True)
-    _same_run(recipe, cases, before, output, fabric)
+    claim(output / "recipe.json", _content(recipe, cases, before), fabric)
     store = cache or output / "prepared"
     validated = prepare_all(held_out, store, recipe.spacing)
     for number, stage in enumerate(recipe.stages):
@@ -134,27 +134,14 @@ def _without_lead_in(recipe: Recipe, number: int, stage: PointStage) -> Recipe:
     return replace(recipe, stages=tuple(stages))
 
 
-def _same_run(
-    recipe: Recipe,
-    cases: list[Case],
-    before: CheckpointMeta | None,
-    output: Path,
-    fabric: Fabric,
-) -> None:
-    path = output / "recipe.json"
-    content: dict[str, Any] = json.loads(json.dumps(asdict(recipe), default=str))
-    content["scans"] = sorted(f"{case.source.name}/{case.name}" for case in cases)
-    content["labels"] = _digest(cases)
-    content["initial"] = None if before is None else json.loads(before.to_json())
-    kept = json.loads(path.read_text()) if path.is_file() else content
-    other = sorted(key for key in content if content[key] != kept.get(key))
-    if other:
-        msg = f"{output} holds a run with other {', '.join(other)}: choose another folder"
-        raise UsageError(msg)
-    fabric.barrier()  # all have read before one writes
-    if fabric.is_global_zero:
-        path.write_text(json.dumps(content, indent=1))
-    fabric.barrier()
+def _content(recipe: Recipe, cases: list[Case], before: CheckpointMeta | None) -> dict[str, Any]:
+    """What makes a run another one."""
+    return {
+        **asdict(recipe),
+        "scans": sorted(f"{case.source.name}/{case.name}" for case in cases),
+        "labels": _digest(cases),
+        "initial": None if before is None else json.loads(before.to_json()),
+    }
 
 
 def _digest(cases: list[Case]) -> str:

@@ -59,7 +59,7 @@ def test_a_new_structure_from_five_scans(base: Path, dataset: Path, tmp_path: Pa
         device="cpu",
     )  # fmt: skip
     assert (tmp_path / "model.safetensors").read_bytes() == written
-    with pytest.raises(UsageError, match=r"another .*map "):
+    with pytest.raises(UsageError, match=r"other .*map"):
         vista3d.finetune(base, dataset, "block:new:another", tmp_path, cases=5, steps=60)
     more = vista3d.finetune(
         model, dataset, "block:my tumour,other:new:cyst", tmp_path / "more", cases=1, steps=2,

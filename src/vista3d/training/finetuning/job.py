@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -37,6 +37,7 @@ from vista3d.training.finetuning.targets import Target, parse_targets
 from vista3d.training.finetuning.timed import Clock, TimedRun
 from vista3d.training.recipe import AutoStage, PointStage, Recipe
 from vista3d.training.recipe_run import make_fabric
+from vista3d.training.run_folder import claim
 from vista3d.training.stage_run import StageRun
 
 log = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ def plan_job(
         accelerator=fabric.device.type != "cpu",
     )  # fmt: skip
     job = Job(output, fabric, scans, targets, plan, base, asked, cache or output / "prepared")
-    _same_run(output / "plan.json", job)
+    claim(output / "plan.json", job.content(), fabric)
     return job
 
 
@@ -135,6 +136,16 @@ class Job:
     asked: Request
     cache: Path
     clock: Clock = time.time
+
+    def content(self) -> dict[str, Any]:
+        """What makes a run another one."""
+        return {
+            **asdict(self.asked),
+            "base": self.base.name,
+            "train": [case.name for case in self.scans.train],
+            "held_out": [case.name for case in self.scans.held_out],
+            "plan": asdict(self.plan),
+        }
 
     def run(self, weights: dict[str, Tensor] | None) -> None:
         """Train all stages and write the model, unless that is done.
@@ -233,22 +244,3 @@ class Job:
             run.fit(train, held_out, enough=best)
         run.average = dict(best.weights())
         return run
-
-
-def _same_run(path: Path, job: Job) -> None:
-    content = {
-        "asked": asdict(job.asked),
-        "base": job.base.name,
-        "train": [case.name for case in job.scans.train],
-        "held_out": [case.name for case in job.scans.held_out],
-        "plan": asdict(job.plan),
-    }
-    content = json.loads(json.dumps(content))
-    kept = json.loads(path.read_text()) if path.is_file() else content
-    if kept != content:
-        old, new = ({**part.pop("asked"), **part} for part in (dict(kept), dict(content)))
-        other = ", ".join(sorted(key for key in new if new[key] != old.get(key)))
-        msg = f"{path.parent} holds a run of another {other} ({path.name}): choose another folder"
-        raise UsageError(msg)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1))
