@@ -21,7 +21,7 @@ from vista3d.training.data.chunks import Voxels
 from vista3d.training.data.prepared import Prepared
 from vista3d.training.recipe import RESYNTHESIS
 from vista3d.training.synthetic.noise import smooth_noise
-from vista3d.training.synthetic.resynthesis import perturb_structures, synthesise
+from vista3d.training.synthetic.resynthesis import aerate, perturb_structures, synthesise
 from vista3d.training.synthetic.tissues import HEAD, INTERIOR
 from vista3d.volume import normalise
 
@@ -89,6 +89,8 @@ def draw_patch(
         hu = _sample(case.image, coordinates, nearest=False, outside=AIR)
         if rng.random() < resynthesis * variation:
             hu = perturb_structures(hu, labels, rng)
+        if rng.random() < 0.3 * variation:
+            hu = aerate(hu, labels, rng, spacing)
     annotated = case.annotated | case.absent
     rivals = classes - annotated - case.case.source.head
     regions = None

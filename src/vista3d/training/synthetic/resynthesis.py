@@ -14,9 +14,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vista3d.training.synthetic.noise import smooth_noise
-from vista3d.training.synthetic.tissues import HOLLOW, INTERIOR, base_tables, expand
+from vista3d.training.synthetic.tissues import GAS, HOLLOW, INTERIOR, base_tables, expand, kin
 
 Array = NDArray[np.float32]
+
+_OWN = 0.3
+"""Share of the spread between patients that a structure does not have in common with its group:
+lobes of one density must be told apart by their place, as on scans."""
 
 
 def synthesise(tissue: Tensor, rng: np.random.Generator, spacing: float) -> Tensor:
@@ -35,7 +39,7 @@ def synthesise(tissue: Tensor, rng: np.random.Generator, spacing: float) -> Tens
     shape = tuple(tissue.shape)
     mean, spread, texture, enhancement = base_tables()
     arterial, venous = _phase(rng)
-    mean = mean + spread * rng.standard_normal(1024).astype(np.float32)
+    mean = mean + spread * _deviations(rng)
     mean = mean + enhancement @ np.array([arterial, venous], np.float32)
     hu = torch.from_numpy(mean)[tissue]
     # Interior: fat with islands of unlabelled muscle and vessels.
@@ -44,18 +48,42 @@ def synthesise(tissue: Tensor, rng: np.random.Generator, spacing: float) -> Tens
     hu = torch.where(tissue == INTERIOR, hu + muscle * float(rng.uniform(110, 170)), hu)
     hu = _fill_hollow(hu, tissue, rng, generator, zoom)
     hu = _lung_vessels(hu, tissue, rng, generator, zoom)
+    hu = aerate(hu, tissue, rng, spacing)
     hu = _cortex(hu, tissue, rng)
     # As fine as the grid can show: noise and trabeculae have no size of their own here.
     grain = smooth_noise(shape, rng.uniform(1.2, 2.5), generator)
-    return hu + torch.from_numpy(texture)[tissue] * grain
+    rough = torch.where(hu < -900, 10.0, torch.from_numpy(texture)[tissue])  # gas is all alike
+    return hu + rough * grain
 
 
 def perturb_structures(hu: Tensor, labels: Tensor, rng: np.random.Generator) -> Tensor:
-    """Shift every labelled structure of a real CT by its own random offset (sigma 20 HU)."""
-    offset = (20 * rng.standard_normal(1024)).astype(np.float32)
+    """Shift every labelled structure of a real CT by a random offset (sigma 20 HU)."""
+    offset = 20 * _deviations(rng)
     offset[0] = 0
     offset[list(expand("lung")) + list(expand("trachea"))] *= 0.5
     return hu + torch.from_numpy(offset)[labels]
+
+
+def aerate(hu: Tensor, tissue: Tensor, rng: np.random.Generator, spacing: float) -> Tensor:
+    """Lungs whose air content differs from place to place.
+
+    A smooth field over 25 to 80 mm makes parts denser (dependent, badly ventilated) or thinner
+    (emphysema); vessels and what is solid keep their density.
+    """
+    inside = _members(tissue, ("lung",)) & (hu < -600)
+    if not bool(inside.any()):
+        return hu
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    field = smooth_noise(tuple(tissue.shape), float(rng.uniform(25, 80)) / spacing, generator)
+    # Of -830 HU, 70 more and less are 0.17 more and less air; the thinnest lung is nearly all air.
+    moved = (hu + float(rng.uniform(10, 70)) * field).clamp_min(-985)
+    return torch.where(inside, moved, hu)
+
+
+def _deviations(rng: np.random.Generator) -> Array:
+    """Standard normal values [1024], nearly the same for all codes of a group."""
+    own, shared = rng.standard_normal((2, 1024)).astype(np.float32)
+    return np.asarray(np.sqrt(1 - _OWN**2) * shared[kin()] + _OWN * own, np.float32)
 
 
 def _phase(rng: np.random.Generator) -> tuple[float, float]:
@@ -84,7 +112,7 @@ def _fill_hollow(
     if not bool(inside.any()):
         return hu
     grain = smooth_noise(tuple(tissue.shape), zoom * rng.uniform(3, 6), generator)
-    hu = torch.where(inside & (grain > rng.uniform(0.3, 2.0)), -850.0, hu)
+    hu = torch.where(inside & (grain > rng.uniform(0.3, 2.0)), float(rng.uniform(*GAS)), hu)
     if rng.random() < 0.3:
         hu = torch.where(
             inside & (grain < -rng.uniform(0.2, 1.5)), float(rng.uniform(150, 400)), hu

@@ -16,14 +16,15 @@ INTERIOR, SUBCUTANEOUS, SKIN, HEAD = 1001, 1002, 1003, 1004
 a label map, and the unlabelled part of a head."""
 
 _SOFT = 50.0
-# name or group -> (mean HU, spread of the mean between patients, texture within the structure)
+# name or group -> (mean HU, spread of the mean between patients, texture within the structure).
+# The structures of a group have nearly the same mean in a patient.
 _TISSUES: dict[str, tuple[float, float, float]] = {
     "bone": (250, 70, 110),
     "vertebrae": (190, 60, 80),
     "ribs": (280, 80, 110),
     "skull": (650, 150, 200),
     "costal cartilages": (110, 30, 40),
-    "lung": (-840, 50, 40),
+    "lung": (-830, 45, 30),
     "trachea": (-1000, 10, 10),
     "airway": (-1000, 10, 10),
     "liver": (58, 10, 10),
@@ -69,6 +70,20 @@ _VEINS = (
     "pulmonary vein", "left atrial appendage",
 )  # fmt: skip
 HOLLOW = ("stomach", "duodenum", "small bowel", "colon")
+
+
+GAS = (-1010.0, -930.0)
+"""HU in stomach and bowel on the scans of the corpus; 95% of their lung voxels are above -930."""
+
+
+@functools.cache
+def kin() -> np.ndarray:
+    """Tissue code [1024] -> number of its group; codes without a group share one."""
+    groups = np.zeros(1024, np.int64)
+    for number, name in enumerate(_TISSUES, start=1):
+        groups[list(expand(name))] = number
+    groups[[INTERIOR, SUBCUTANEOUS, SKIN]] = len(_TISSUES) + np.arange(1, 4)
+    return groups
 
 
 @functools.cache
