@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 
 import nibabel as nib
 import nrrd
@@ -26,6 +27,9 @@ from tests.server.conftest import (
     read_nifti_bytes,
     upload,
 )
+from vista3d import anatomy
+from vista3d.results.label_map import write_label_map
+from vista3d.results.seg_nrrd import write_seg_nrrd
 from vista3d.volume import Volume
 
 SHAPE = (48, 44, 32)
@@ -254,7 +258,9 @@ def test_a_mask_can_be_given(client, session):
     [
         (np.ones((5, 5, 5), np.uint8), AFFINE, "shape"),
         (np.ones(SHAPE, np.uint8), np.eye(4), "affine"),
-        (np.arange(np.prod(SHAPE), dtype=np.int32).reshape(SHAPE), AFFINE, "several values"),
+        ((np.arange(np.prod(SHAPE)) % 3).astype(np.uint8).reshape(SHAPE), AFFINE, "several values"),
+        (np.full(SHAPE, 0.5, np.float32), AFFINE, "fractions"),
+        (np.full(SHAPE, np.nan, np.float32), AFFINE, "0 to 65535"),
     ],
 )
 def test_a_mask_of_another_grid_is_refused(client, session, array, affine, word):
@@ -262,6 +268,40 @@ def test_a_mask_of_another_grid_is_refused(client, session, array, affine, word)
     answer = client.put(f"{session}/objects/1/mask", content=nifti_bytes(array, affine))
     assert answer.status_code == 422
     assert word in answer.json()["message"]
+
+
+def test_a_label_map_becomes_objects_with_the_names_that_it_states(client, session, tmp_path):
+    labels_given = np.zeros(SHAPE, np.uint8)
+    labels_given[2:5, 2:5, 2:5], labels_given[6:9, 2:5, 2:5], labels_given[2:5, 6:9, 2:5] = 1, 7, 9
+    scan = Volume(labels_given, AFFINE)
+    named = [replace(anatomy.by_id(1), id=7, name="my <tumour>"), anatomy.by_id(1)]
+    for write, name in ((write_label_map, "seg.nii.gz"), (write_seg_nrrd, "seg.seg.nrrd")):
+        path = tmp_path / name
+        write(path, labels_given, scan, named)
+        client.post(f"{session}/reset")
+        answer = client.post(f"{session}/labels", content=path.read_bytes())
+        assert answer.status_code == 200, answer.text
+        objects = answer.json()["state"]["objects"]
+        names = {1: "liver", 7: "my <tumour>", 9: "label 9"}
+        assert [thing["name"] for thing in objects] == list(names.values())
+        assert [thing["class_id"] for thing in objects] == [1, None, None]
+        shown = labels(client, session, SHAPE)
+        for thing, value in zip(objects, names, strict=True):
+            np.testing.assert_array_equal(shown == thing["id"], labels_given == value)
+    client.post(f"{session}/undo")  # one step
+    assert client.get(session).json()["objects"] == []
+
+
+def test_a_single_value_without_a_name_is_called_as_asked(client, session):
+    mask = (body_array() == 110).astype(np.uint8) * 3
+    url = f"{session}/labels?name=cyst"
+    state = client.post(url, content=nifti_bytes(mask)).json()["state"]
+    assert [thing["name"] for thing in state["objects"]] == ["cyst"]
+    many = (np.arange(np.prod(SHAPE)) % 2000).astype(np.uint16).reshape(SHAPE)
+    answer = client.post(url, content=nifti_bytes(many))
+    assert answer.status_code == 413
+    assert "remove some" in answer.json()["message"]
+    assert len(client.get(session).json()["objects"]) == 1
 
 
 def test_nifti_export_is_the_servers_mask(client, session):

@@ -10,6 +10,9 @@ import numpy as np
 
 from tests.web.annotator import Annotator
 from tests.web.conftest import wait_until
+from vista3d import anatomy
+from vista3d import volume as vol
+from vista3d.results.label_map import write_label_map
 
 
 def test_open_segment_click_paint_reload_export(annotator: Annotator, tmp_path: Path) -> None:
@@ -123,11 +126,23 @@ def test_a_mask_that_exists_becomes_an_object(annotator: Annotator, tmp_path: Pa
     (made,) = annotator.state["objects"]
     assert made["voxels"] == drawn.sum()
     assert np.array_equal(annotator.labels == made["id"], drawn > 0)
+    # A label map becomes several, with its names.
+    several = drawn * 2
+    several[10:20, 50:70, 60:66] = 1
+    scan = vol.Volume(several, np.array(study["affine"]))
+    path = tmp_path / "labels.nii.gz"
+    write_label_map(path, several, scan, [anatomy.by_id(1)])
+    annotator.page.get_by_label("Mask file", exact=True).set_input_files(path)
+    annotator.page.locator(".object", has_text="liver").wait_for()
+    annotator.page.locator(".object", has_text="label 2").wait_for()
+    annotator.settled()
+    assert np.array_equal(annotator.labels > 0, several > 0)
     # One of another scan is refused, and leaves no object.
     give("other.nii.gz", drawn[:-1])
     wait_until(lambda: "shape" in annotator.hint)
     annotator.settled()
-    assert [thing["name"] for thing in annotator.state["objects"]] == ["my tumour"]
+    names = [thing["name"] for thing in annotator.state["objects"]]
+    assert names == ["my tumour", "liver", "label 2"]
 
 
 def test_work_that_waits_is_not_left_by_mistake(annotator: Annotator) -> None:

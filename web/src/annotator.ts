@@ -184,19 +184,10 @@ export class Annotator {
     api.prefetch(state.id, this.labels!.grid.millimetres(voxel)).catch(() => {});
   }
 
-  /** A new object from a mask that somebody has already; refused ones leave nothing behind. */
-  loadMask(file: File): Promise<void> {
-    const name = file.name.replace(/(\.nii)?(\.gz)?$/i, "");
-    return this.edit(async (s) => {
-      const made = (await api.addObject(s.id, { name })).state.active!;
-      try {
-        return await api.setMask(s.id, made, file);
-      } catch (error) {
-        await api.deleteObject(s.id, made);
-        await this.refresh();
-        throw error;
-      }
-    });
+  /** New objects from a mask or label map that somebody has already. */
+  loadMasks(file: File): Promise<void> {
+    const name = file.name.replace(/(\.seg)?\.(nii|nii\.gz|nrrd|mha)$/i, "");
+    return this.edit((s) => api.addLabels(s.id, file, name));
   }
 
   // The brush.

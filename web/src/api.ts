@@ -144,10 +144,11 @@ export const api = {
     json<Edit>("POST", `/sessions/${s}/objects`, what),
   changeObject: (s: string, n: number, what: ThingChange) =>
     json<Edit>("PATCH", `/sessions/${s}/objects/${n}`, what),
-  /** Starts an object from a NIfTI file on the scan's grid. */
-  setMask: async (s: string, n: number, file: File) => {
-    const response = await send(`${ROOT}/sessions/${s}/objects/${n}/mask`, {
-      method: "PUT",
+  /** Makes objects of the values of a label map on the scan's grid; `name`: of a single one. */
+  addLabels: async (s: string, file: File, name: string) => {
+    const query = new URLSearchParams({ name: name.slice(0, 120) });
+    const response = await send(`${ROOT}/sessions/${s}/labels?${query}`, {
+      method: "POST",
       headers: { "Content-Type": "application/octet-stream" },
       body: file,
     });

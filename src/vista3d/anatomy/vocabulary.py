@@ -58,6 +58,14 @@ class Vocabulary:
             ids.update(dict.fromkeys(found))
         return tuple(ids)
 
+    def single(self, name: str | int) -> int | None:
+        """The id of the one class that a name or number means; None for all else."""
+        try:
+            found = self.resolve(name)
+        except UnknownClassError:
+            return None
+        return found[0] if len(found) == 1 else None
+
     def _own_id(self, prompt: str | int) -> int | None:
         if isinstance(prompt, int) or prompt.strip().isdigit():
             return int(prompt) if int(prompt) in self.own else None

@@ -13,16 +13,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-import numpy as np
-
 from vista3d.errors import InputError
 from vista3d.server.coded_frames import coded_size
 from vista3d.server.errors import FormatError, TooLargeError
 from vista3d.server.settings import MIB, Limits
 from vista3d.server.upload import Received
-from vista3d.volume import Geometry
 from vista3d.volume.archive import unpack
-from vista3d.volume.nifti import read_nifti, stem
+from vista3d.volume.nifti import stem
 
 Kind = Literal["nii", "nii.gz", "nrrd", "mha", "zip", "dicom"]
 
@@ -267,27 +264,3 @@ def _ends_locally(head: bytes) -> bool:
     before, word, after = head.partition(b"ElementDataFile")
     value = after.partition(b"\n")[0].partition(b"=")[2].strip()
     return bool(word) and before[-1:] in (b"", b"\n") and value == b"LOCAL"
-
-
-def read_mask(path: Path, geometry: Geometry) -> np.ndarray:
-    """A NIfTI mask that lies on a scan's grid: its values [i, j, k].
-
-    Raises:
-        FormatError: not NIfTI.
-        InputError: another grid, or damaged.
-    """
-    kind = sniff(path)
-    if kind not in ("nii", "nii.gz"):
-        msg = "a mask is sent as NIfTI (.nii or .nii.gz) on the grid of its study"
-        raise FormatError(msg)
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
-    shape, _ = _nifti_claim(head if kind == "nii" else _inflated(head))
-    if shape != geometry.shape:
-        msg = f"the mask has shape {shape}, its study {geometry.shape}"
-        raise InputError(msg)
-    mask = read_nifti(path.rename(path.with_name(f"mask.{kind}")))
-    if not mask.geometry.matches(geometry):
-        msg = "the mask has another affine than its study: resample it to the study's grid"
-        raise InputError(msg)
-    return mask.array

@@ -41,7 +41,7 @@ HEADERS = {
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _UPLOAD = re.compile(r"/api/v1/studies")
-_MASK = re.compile(r"/api/v1/sessions/[^/]+/(brush|objects/\d+/mask)")
+_MASK = re.compile(r"/api/v1/sessions/[^/]+/(brush|labels|objects/\d+/mask)")
 
 
 class Guard:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from vista3d.errors import MemoryBudgetError
 from vista3d.inference import InteractiveSession, Model
 from vista3d.inference.interactive import Click, Overlap, Space
+from vista3d.inference.interactive.masks import values_of
 from vista3d.server import warm_up
 from vista3d.server.errors import BusyError, ConflictError, TooLargeError
 from vista3d.server.jobs import Job, Jobs
@@ -119,9 +120,7 @@ class Service:
         """
 
         def work(held: Held) -> None:
-            if len(held.view.objects) >= self.limits.objects:
-                msg = f"the session has {self.limits.objects} objects: remove some"
-                raise TooLargeError(msg)
+            self._check_room(held, 1)
             held.session.add_object(name, class_=class_)
 
         return self._edit(session, work, None)
@@ -135,6 +134,21 @@ class Service:
     def set_mask(self, session: str, object_id: int, mask: np.ndarray) -> Edit:
         """As `InteractiveSession.set_initial_mask`."""
         return self._drawn(session, lambda s: s.set_initial_mask(object_id, mask))
+
+    def add_labels(self, session: str, labels: np.ndarray, names: Mapping[int, str]) -> Edit:
+        """As `InteractiveSession.add_labels`, up to a number of objects.
+
+        Raises:
+            TooLargeError: the session would have more.
+        """
+        found = len(values_of(labels))
+
+        def work(held: Held) -> None:
+            self._check_room(held, found)
+            self._check_masks(held)
+            held.session.add_labels(labels, names)
+
+        return self._edit(session, work, None)
 
     def set_overlap(self, session: str, policy: Overlap) -> Edit:
         """Choose what happens where objects meet."""
@@ -196,6 +210,19 @@ class Service:
                 raise
             run()
 
+    def _check_room(self, held: Held, new: int) -> None:
+        """Raises TooLargeError: so many new objects are too many."""
+        there, most = len(held.view.objects), self.limits.objects
+        if there + new > most:
+            msg = f"{there} objects and {new} new ones, a session has at most {most}: remove some"
+            raise TooLargeError(msg)
+
+    def _check_masks(self, held: Held) -> None:
+        """Raises TooLargeError: the masks take too much already."""
+        if held.masks > self.limits.session_bytes:
+            msg = f"the masks of the session take {held.masks} bytes: remove objects"
+            raise TooLargeError(msg)
+
     def _drawn(self, session: str, work: Callable[[InteractiveSession], object]) -> Edit:
         """An edit with voxels from outside, which may be noise that no compression makes small.
 
@@ -204,9 +231,7 @@ class Service:
         """
 
         def checked(held: Held) -> None:
-            if held.masks > self.limits.session_bytes:
-                msg = f"the masks of the session take {held.masks} bytes: remove objects"
-                raise TooLargeError(msg)
+            self._check_masks(held)
             work(held.session)
 
         return self._edit(session, checked, None)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from vista3d.errors import InputError
+from vista3d.volume.label_names import names_in_nrrd
 from vista3d.volume.nifti import stem
 from vista3d.volume.volume import Volume, VolumeMeta
 
@@ -41,7 +42,8 @@ def read_itk(path: Path) -> Volume:
     if array.dtype == np.float64:
         array = array.astype(np.float32)
     kind = "metaimage" if path.suffix.lower() in (".mha", ".mhd") else "nrrd"
-    return Volume(array, itk_affine(image), VolumeMeta(stem(path), kind))
+    names = names_in_nrrd({key: image.GetMetaData(key) for key in image.GetMetaDataKeys()})
+    return Volume(array, itk_affine(image), VolumeMeta(stem(path), kind, labels=names))
 
 
 def itk_affine(image: object) -> np.ndarray:

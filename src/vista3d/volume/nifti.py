@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vista3d.errors import GeometryError, InputError
+from vista3d.volume.label_names import names_in_nifti
 from vista3d.volume.volume import Volume, VolumeMeta
 
 _SUFFIXES = (".nii.gz", ".seg.nrrd", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip", ".dcm")
@@ -58,7 +59,10 @@ def read_nifti(path: Path, timepoint: int | None = None) -> Volume:
         msg = f"{path.name}: the affine has values that are not finite"
         raise GeometryError(msg)
     header = image.header
-    meta = VolumeMeta(stem(path), "nifti", warnings=_form_warnings(header), header=header)
+    meta = VolumeMeta(
+        stem(path), "nifti", warnings=_form_warnings(header), header=header,
+        labels=names_in_nifti(header),
+    )  # fmt: skip
     return Volume(array, affine, meta)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ class VolumeMeta:
         warnings: everything that was repaired or looked odd, for people.
         header: the format's own header, to write a mask with the same one.
         series: the DICOM images it was read from, for results that refer to them.
+        labels: names of its values, where it is a label map that states them.
     """
 
     name: str = "array"
@@ -32,6 +34,7 @@ class VolumeMeta:
     warnings: tuple[str, ...] = ()
     header: Any = field(default=None, repr=False)
     series: DicomSeries | None = field(default=None, repr=False)
+    labels: Mapping[int, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, eq=False)

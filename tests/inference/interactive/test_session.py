@@ -165,6 +165,26 @@ def test_a_given_mask_is_the_base_of_later_clicks(session):
         session.set_initial_mask(made, given[:3])
 
 
+def test_a_label_map_becomes_objects_in_one_step(session):
+    locked = session.add_object("kept")
+    session.set_initial_mask(locked, np.indices(SHAPE)[0] == 3)
+    session.lock(locked)
+    labels = np.zeros(SHAPE, np.int16)
+    labels[2:5], labels[5:9, :10], labels[5:9, 10:] = 4, 2, 300
+    made = session.add_labels(labels, {4: "spleen", 300: "cyst"})
+    assert [session[made[v]].name for v in (2, 4, 300)] == ["label 2", "spleen", "cyst"]
+    assert [session[made[v]].class_id for v in (2, 4, 300)] == [None, 3, None]
+    assert np.array_equal(session.mask(made[300]), labels == 300)
+    taken = labels == 4
+    taken[3] = False  # of the locked object
+    assert np.array_equal(session.mask(made[4]), taken)
+    session.undo()
+    assert [thing.name for thing in session.objects] == ["kept"]
+    for wrong in (labels[1:], labels.astype(float)):
+        with pytest.raises(UsageError, match="integers in the shape of the scan"):
+            session.add_labels(wrong)
+
+
 def test_painting_keeps_the_clicks_and_is_kept_by_later_ones(session):
     session.click((10, 10, 8), space="voxel")
     box = (slice(20, 23), slice(2, 5), slice(2, 5))

@@ -51,17 +51,21 @@ export function ObjectsPanel() {
             )
           }
         />
-        <IconButton icon="file" label="Load a mask file" onClick={() => file.current?.click()} />
+        <IconButton
+          icon="file"
+          label="Load a mask or a label map"
+          onClick={() => file.current?.click()}
+        />
         <input
           ref={file}
           type="file"
-          accept=".nii,.nii.gz,.gz"
+          accept=".nii,.nii.gz,.gz,.nrrd,.mha"
           hidden
           aria-label="Mask file"
           onChange={(e) => {
             const mask = e.currentTarget.files?.[0];
             e.currentTarget.value = "";
-            if (mask) void annotator.loadMask(mask);
+            if (mask) void annotator.loadMasks(mask);
           }}
         />
         <IconButton

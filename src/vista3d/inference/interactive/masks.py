@@ -140,6 +140,13 @@ class Mask:
         return out
 
 
+def values_of(labels: np.ndarray) -> list[int]:
+    """The values of an integer label map but 0; much faster than sorting its voxels."""
+    from scipy import ndimage
+
+    return [n for n, box in enumerate(ndimage.find_objects(labels), start=1) if box is not None]
+
+
 def masks_of(labels: np.ndarray, ids: Iterable[int]) -> dict[int, Mask]:
     """One mask a class of a label map [i, j, k]; one pass over it finds all their boxes."""
     from scipy import ndimage

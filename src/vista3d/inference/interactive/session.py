@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
@@ -21,7 +21,7 @@ from vista3d.inference.interactive import storage
 from vista3d.inference.interactive.clicks import Click, Space
 from vista3d.inference.interactive.history import History
 from vista3d.inference.interactive.labelled import painted
-from vista3d.inference.interactive.masks import Mask, masks_of
+from vista3d.inference.interactive.masks import Mask, masks_of, values_of
 from vista3d.inference.interactive.pointer import Pointer, PointMask, Prompt
 from vista3d.inference.interactive.scene import (
     Colour,
@@ -305,6 +305,40 @@ class InteractiveSession:
             raise UsageError(msg)
         changed = thing.started(Mask.of(values != 0))
         self._history.push(self._history.present.painted(changed, self._overlap))
+
+    @_alone
+    def add_labels(
+        self, labels: np.ndarray, names: Mapping[int, str] | None = None
+    ) -> dict[int, int]:
+        """Make an object of every value of a label map; one step of the history.
+
+        Args:
+            labels: integers [i, j, k] on the scan's grid; 0 is background.
+            names: of its values; those without one are called by their number. An object whose
+                name is that of a structure has its class.
+
+        Returns:
+            Object id by value.
+
+        Raises:
+            UsageError: another shape, or no integers.
+        """
+        if labels.shape != self._shape or labels.dtype.kind not in "iu":
+            msg = f"a label map has integers in the shape of the scan, {self._shape}; not "
+            msg += f"{labels.dtype} {labels.shape}"
+            raise UsageError(msg)
+        scene, made = self._history.present, {}
+        masks = masks_of(labels, values_of(labels))
+        for value in masks:
+            name = (names or {}).get(value) or f"label {value}"
+            thing = self._made(scene, name, self._vocabulary.single(name), None)
+            scene, made[value] = scene.added(thing), thing.id
+        for value, object_id in made.items():
+            thing = scene.objects[object_id].started(masks[value])
+            scene = scene.painted(thing, self._overlap, apart=made.values())
+        if made:
+            self._history.push(scene)
+        return made
 
     @_alone
     def brush(self, object_id: int, box: Slices, covered: np.ndarray, *, adds: bool = True) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from vista3d.inference.interactive.masks import values_of
 from vista3d.server.exports import object_mask
-from vista3d.server.intake import read_mask
+from vista3d.server.label_file import read_label_file
 from vista3d.server.labels_wire import format_box, pack, parse_box
 from vista3d.server.routes.common import API, Id, Served, answer
 from vista3d.server.schemas import EditOut, NewSession, SessionListed, SessionOut, session_out
 from vista3d.server.service import Service
-from vista3d.server.view import labels_in
+from vista3d.server.view import Edit, labels_in
+from vista3d.volume import Volume
 
 router = APIRouter(prefix=f"{API}/sessions", tags=["sessions"])
 
@@ -80,21 +83,52 @@ def get_mask(service: Served, session: Id, number: int) -> Response:
 
 @router.put("/{session}/objects/{number}/mask")
 async def put_mask(service: Served, session: Id, number: int, request: Request) -> EditOut:
-    """Start an object from a NIfTI mask on the study's grid; its clicks are dropped."""
+    """Start an object from a mask on the study's grid; its clicks are dropped."""
+
+    def work(mask: Volume) -> Edit:
+        return service.set_mask(session, number, mask.array)
+
+    return await _with_mask(service, session, request, work)
+
+
+@router.post("/{session}/labels")
+async def post_labels(
+    service: Served,
+    session: Id,
+    request: Request,
+    name: Annotated[str | None, Query(min_length=1, max_length=120)] = None,
+) -> EditOut:
+    """Make an object of every value of a label map (NIfTI, NRRD, MetaImage) on the study's grid.
+
+    Names are those that the file states, as 3D Slicer, TotalSegmentator and `vista3d segment`
+    write them; `name` is that of a single value without one.
+    """
+
+    def work(mask: Volume) -> Edit:
+        names, values = mask.meta.labels, values_of(mask.array)
+        if name and len(values) == 1:
+            names = {values[0]: name, **names}
+        return service.add_labels(session, mask.array, names)
+
+    return await _with_mask(service, session, request, work)
+
+
+async def _with_mask(
+    service: Service, session: str, request: Request, work: Callable[[Volume], Edit]
+) -> EditOut:
+    """An edit by the mask or label map that a request's body is."""
     with service.storage.incoming() as folder:
         path = folder / "mask"
         with path.open("wb") as file:
             async for chunk in request.stream():
                 file.write(chunk)
-        return await run_in_threadpool(_set_mask, service, session, number, path)
 
+        def edited() -> EditOut:
+            with service.sessions.lease(session) as held:
+                geometry = held.session.volume.geometry
+            return answer(service, session, work(read_label_file(path, geometry, service.limits)))
 
-def _set_mask(service: Service, session: str, number: int, path: Path) -> EditOut:
-    with service.sessions.lease(session) as held:
-        geometry = held.session.volume.geometry
-    mask = read_mask(path, geometry)
-    edit = service.set_mask(session, number, mask)
-    return answer(service, session, edit)
+        return await run_in_threadpool(edited)
 
 
 def _state(service: Service, session: str) -> SessionOut:

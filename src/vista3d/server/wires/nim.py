@@ -31,7 +31,6 @@ from vista3d.server.wires.images import Images
 from vista3d.server.wires.uploads import temporary_study
 from vista3d.server.wires.working import (
     bring_to,
-    class_of,
     object_of,
     points_of,
     run_automatic,
@@ -144,7 +143,7 @@ class Nim:
         if negative and not points:
             msg = f"{BACKGROUND!r} points say what is not meant: name a structure and its points"
             raise UsageError(msg)
-        unknown = [name for name in points if class_of(self._service, name) is None]
+        unknown = [name for name in points if self._service.model.vocabulary.single(name) is None]
         if unknown:
             msg = f"points are for single structures of /v1/vista3d/info, not {unknown[0][:80]!r}"
             raise UsageError(msg)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from vista3d.errors import CancelledError, UnknownClassError, UsageError
+from vista3d.errors import CancelledError, UsageError
 from vista3d.inference.interactive import SessionObject
 from vista3d.server.errors import BusyError, ConflictError, NotFoundError
 from vista3d.server.exports import find_object
@@ -60,22 +60,13 @@ async def run_automatic(
 
 def object_of(service: Service, session: str, name: str) -> int:
     """The object of a name, made where there is none yet: of the class, or anonymous."""
-    class_id = class_of(service, name)
+    class_id = service.model.vocabulary.single(name)
     known = class_id is not None
     for thing in _view(service, session).objects:
         if (known and thing.class_id == class_id) or (not known and thing.name == name):
             return thing.id
     edit = service.add_object(session, None if known else name, class_id)
     return edit.view.objects[-1].id
-
-
-def class_of(service: Service, name: str) -> int | None:
-    """The id of a class that a name or number means; None for what is no single class."""
-    try:
-        found = service.model.vocabulary.resolve(name)
-    except UnknownClassError:
-        return None
-    return found[0] if len(found) == 1 else None
 
 
 def bring_to(service: Service, session: str, number: int, points: Sequence[Point]) -> SessionObject:

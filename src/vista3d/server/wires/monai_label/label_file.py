@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from vista3d.errors import InputError
-from vista3d.server.errors import FormatError
-from vista3d.server.intake import check_volume_file, sniff
+from vista3d.server.label_file import read_label_file
 from vista3d.server.settings import Limits
 from vista3d.server.upload import Received
-from vista3d.volume import Geometry, read
+from vista3d.volume import Geometry
 
 
 def read_label(file: Received, geometry: Geometry, limits: Limits) -> np.ndarray:
@@ -22,24 +21,11 @@ def read_label(file: Received, geometry: Geometry, limits: Limits) -> np.ndarray
         limits: of the server.
 
     Raises:
-        FormatError: of another type.
-        InputError: another grid, other values than whole numbers from 0 to 65535, or damaged.
+        FormatError, InputError: as `read_label_file`; or another number of bytes.
     """
     if file.name.lower().endswith(".bin"):
         return _bare(file, geometry)
-    kind = sniff(file.path)
-    if kind not in ("nii", "nii.gz", "nrrd", "mha"):
-        msg = "a label is sent as NIfTI, NRRD, MetaImage, or as label.bin"
-        raise FormatError(msg)
-    check_volume_file(file.path, kind, limits)
-    volume = read(file.path.rename(file.path.with_name(f"label.{kind}")))
-    if volume.array.shape != geometry.shape:
-        msg = f"the label has shape {volume.array.shape}, its image {geometry.shape}"
-        raise InputError(msg)
-    if not volume.geometry.matches(geometry):
-        msg = "the label lies on another grid than its image: resample it to the image"
-        raise InputError(msg)
-    return _whole(volume.array)
+    return read_label_file(file.path, geometry, limits).array
 
 
 def _bare(file: Received, geometry: Geometry) -> np.ndarray:
@@ -49,18 +35,3 @@ def _bare(file: Received, geometry: Geometry) -> np.ndarray:
         raise InputError(msg)
     dtype = np.dtype("<u1" if size == voxels else "<u2")
     return np.fromfile(file.path, dtype).reshape(geometry.shape, order="F")
-
-
-def _whole(values: np.ndarray) -> np.ndarray:
-    if values.dtype.kind not in "iuf":
-        msg = f"a label has whole numbers, not {values.dtype}"
-        raise InputError(msg)
-    low, high = values.min(initial=0), values.max(initial=0)
-    if not (low >= 0 and high <= 65535):  # also where a value is nan
-        msg = f"a label has values from 0 to 65535, not from {low} to {high}"
-        raise InputError(msg)
-    whole = values.astype(np.uint16)
-    if values.dtype.kind == "f" and (whole != values).any():
-        msg = "a label has whole numbers, and this one has fractions"
-        raise InputError(msg)
-    return whole

@@ -17,11 +17,12 @@ import numpy as np
 from vista3d.errors import UsageError
 from vista3d.inference import InteractiveSession
 from vista3d.inference.interactive.labelled import painted
+from vista3d.inference.interactive.masks import values_of
 from vista3d.server.errors import NotFoundError, TooLargeError
 from vista3d.server.service import Service
 from vista3d.server.storage import durable_replace
 from vista3d.server.view import View
-from vista3d.server.wires.working import class_of, forget
+from vista3d.server.wires.working import forget
 from vista3d.volume import Volume
 
 _MOST_TAGS = 32
@@ -75,7 +76,7 @@ class SavedLabels:
             UsageError: more tags than are kept, or an object of the session is locked.
             TooLargeError: more values than a session has objects.
         """
-        values = [int(v) for v in np.unique(labels) if v != 0]
+        values = values_of(labels)
         if len(values) > self._service.limits.objects:
             msg = f"{len(values)} labels, a session has at most {self._service.limits.objects}"
             raise TooLargeError(msg)
@@ -90,12 +91,8 @@ class SavedLabels:
             def work(opened: InteractiveSession) -> None:
                 if opened.objects:
                     opened.reset()
-                for value in values:
-                    name = names.get(value) or f"label {value}"
-                    class_id = class_of(self._service, name)
-                    number = opened.add_object(name, class_=class_id)
-                    opened.set_initial_mask(number, labels == value)
-                    ids[str(number)] = value
+                made = opened.add_labels(labels, names)
+                ids.update((str(number), value) for value, number in made.items())
 
             self._service.edit(session, work)
             saved = Saved(session, ids)

@@ -12,7 +12,6 @@ from vista3d.server.wire import Wire
 from vista3d.server.wires.nninteractive.remote import Remote
 from vista3d.server.wires.nninteractive.replies import DetailRoute
 from vista3d.server.wires.options import Options
-from vista3d.server.wires.working import class_of
 
 
 def wire(service: Service, options: Options) -> Wire:
@@ -22,7 +21,7 @@ def wire(service: Service, options: Options) -> Wire:
         StartError: a class that does not exist.
     """
     name = options.object_class
-    if name is not None and class_of(service, name) is None:
+    if name is not None and service.model.vocabulary.single(name) is None:
         msg = f"{name[:80]!r} is not one structure: `vista3d classes` lists them"
         raise StartError(msg)
     remote = Remote(service, options)
