@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel as nib
@@ -49,14 +50,13 @@ def model():
     return vista3d.load("mini", runtime="torch", precision="fp32")
 
 
-@pytest.fixture
-def make_service(model, tmp_path, monkeypatch):
-    """Services of a test's own, with settings of its choice; closed at the end."""
-    monkeypatch.setattr(warm_up, "click", lambda *_: None)  # the shared service has warmed it
+@contextmanager
+def services(model, root: Path):
+    """A maker of services with settings of a test's choice; all are closed at the end."""
     made = []
 
-    def make(scans=lambda: (), token=None, **limits) -> Service:
-        settings = Settings(tmp_path / "storage", token=token, limits=Limits(**limits))
+    def make(scans=lambda: (), token=None, folder="storage", **limits) -> Service:
+        settings = Settings(root / folder, token=token, limits=Limits(**limits))
         made.append(Service(model, settings, scans))
         return made[-1]
 
@@ -65,12 +65,19 @@ def make_service(model, tmp_path, monkeypatch):
         service.close()
 
 
+@pytest.fixture
+def make_service(model, tmp_path, monkeypatch):
+    """Services of a test's own."""
+    monkeypatch.setattr(warm_up, "click", lambda *_: None)  # the shared service has warmed it
+    with services(model, tmp_path) as make:
+        yield make
+
+
 @pytest.fixture(scope="session")
 def service(model, tmp_path_factory):
     """The service that most tests share, as people share a server."""
-    service = Service(model, Settings(tmp_path_factory.mktemp("server") / "storage"))
-    yield service
-    service.close()
+    with services(model, tmp_path_factory.mktemp("server")) as make:
+        yield make()
 
 
 def client_of(service: Service) -> TestClient:

@@ -57,17 +57,18 @@ def test_geometry_and_values(tmp_path: Path):
 
 
 def test_largest_series_is_chosen_and_the_others_listed(tmp_path: Path):
+    folder = tmp_path / "s.nii"  # as some converters call theirs
     for n in range(4):
-        _slice(tmp_path / "s", n, (0, 0, n))
+        _slice(folder, n, (0, 0, n))
     for n in range(2):
-        _slice(tmp_path / "s", n, (0, 0, n), series="1.2.9")
-    (tmp_path / "s" / "README.txt").write_text("no DICOM")
-    volume = read(tmp_path / "s")
+        _slice(folder, n, (0, 0, n), series="1.2.9")
+    (folder / "README.txt").write_text("no DICOM")
+    volume = read(folder)
     assert volume.array.shape[2] == 4
     assert "uid 1.2.9" in volume.meta.warnings[0]
-    assert read(tmp_path / "s", series="1.2.9").array.shape[2] == 2
+    assert read(folder, series="1.2.9").array.shape[2] == 2
     with pytest.raises(InputError, match="has no series 7"):
-        read(tmp_path / "s", series="7")
+        read(folder, series="7")
 
 
 def test_missing_slices(tmp_path: Path):

@@ -35,13 +35,13 @@ def read(path: Path | str, *, timepoint: int | None = None, series: str | None =
     if not path.exists():
         msg = f"{path} does not exist"
         raise InputError(msg)
+    if path.is_dir():
+        files = [file for file in path.rglob("*") if file.is_file()]
+        return read_dicom(files, path.resolve().name, series)
     lower = path.name.lower()
     if series is not None and lower.endswith((*_NIFTI, *_ITK)):
         msg = f"{path.name} is one image: a series is chosen in a DICOM folder or zip"
         raise InputError(msg)
-    if path.is_dir():
-        files = [file for file in path.rglob("*") if file.is_file()]
-        return read_dicom(files, path.resolve().name, series)
     if path.stat().st_size == 0:
         msg = f"{path.name} is empty (0 bytes): copy it again"
         raise InputError(msg)

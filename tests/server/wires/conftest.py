@@ -16,7 +16,7 @@ import uvicorn
 from fastapi.testclient import TestClient
 
 from tests.inference.interactive import fake
-from tests.server.conftest import nifti_bytes
+from tests.server.conftest import nifti_bytes, services
 from vista3d import anatomy
 from vista3d.errors import CancelledError
 from vista3d.inference import InteractiveSession, Model
@@ -24,7 +24,6 @@ from vista3d.server import wires
 from vista3d.server.app import create_app
 from vista3d.server.run import listen
 from vista3d.server.service import Service
-from vista3d.server.settings import Limits, Settings
 from vista3d.server.wires import Options
 
 SHAPE = fake.SHAPE
@@ -76,25 +75,16 @@ def toy(model) -> Toy:
 
 @pytest.fixture
 def make_service(toy, tmp_path):
-    """Services of a test's own; closed at the end."""
-    made = []
-
-    def make(scans=lambda: (), token=None, folder="storage", **limits) -> Service:
-        settings = Settings(tmp_path / folder, token=token, limits=Limits(**limits))
-        made.append(Service(toy, settings, scans))
-        return made[-1]
-
-    yield make
-    for service in made:
-        service.close()
+    """Services of a test's own."""
+    with services(toy, tmp_path) as make:
+        yield make
 
 
 @pytest.fixture(scope="session")
 def service(toy, tmp_path_factory):
     """The service that most tests share."""
-    service = Service(toy, Settings(tmp_path_factory.mktemp("wires") / "storage"))
-    yield service
-    service.close()
+    with services(toy, tmp_path_factory.mktemp("wires")) as make:
+        yield make()
 
 
 @pytest.fixture(scope="session")
@@ -144,9 +134,8 @@ def serving(service: Service) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def real_client(model, tmp_path_factory):
     """All wires on the shipped model."""
-    service = Service(model, Settings(tmp_path_factory.mktemp("wires") / "real"))
-    yield wired(service)
-    service.close()
+    with services(model, tmp_path_factory.mktemp("real")) as make:
+        yield wired(make())
 
 
 def wired(service: Service, options: Options | None = None) -> TestClient:
