@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 
 import nibabel as nib
+import nrrd
 import numpy as np
 import pytest
 
 from tests.cli.fake import LIVER, files, scan
+from vista3d import anatomy
+from vista3d import volume as vol
+from vista3d.results.label_map import write_label_map
 
 INSIDE = "8,10,5,+"
 
@@ -85,6 +89,35 @@ def test_an_initial_mask(click, ct, tmp_path):
     outcome = click(ct, "-o", tmp_path / "b.nii.gz", "--initial", ct)
     assert outcome.code == 4
     assert "not a label map" in outcome.text
+
+
+def test_a_label_map_keeps_its_other_structures(click, ct, tmp_path):
+    image = nib.load(ct)
+    drawn = np.zeros(image.shape, np.uint8)
+    drawn[20:22, 4:6, 4:6], drawn[2:4, 4:6, 4:6], drawn[2:4, 8:10, 4:6] = LIVER, 3, 99
+    before = tmp_path / "before.nii.gz"
+    table = [anatomy.by_id(LIVER), anatomy.by_id(3), anatomy.new_structure(99, "my cyst")]
+    write_label_map(before, drawn, vol.Volume(drawn, image.affine), table)
+    given = ("--initial", before, "--point", INSIDE)
+    outcome = click(ct, "-o", tmp_path / "a.seg.nrrd", *given, "--class", "liver")
+    assert outcome.code == 0, outcome.text
+    after, header = nrrd.read(str(tmp_path / "a.seg.nrrd"))
+    assert after[8, 10, 5] == LIVER
+    assert (after[drawn == LIVER] == LIVER).all()
+    assert (after[drawn == 3] == 3).all()
+    names = {header[f"Segment{n}_LabelValue"]: header[f"Segment{n}_Name"] for n in range(3)}
+    (cyst,) = {str(value) for value in after[drawn == 99]}
+    assert names == {"1": "liver", "3": "spleen", cyst: "my cyst"}
+    # What came out goes in again, from Slicer's format, and by its name.
+    again = ("--initial", tmp_path / "a.seg.nrrd", "--point", "16,10,5,+", "--new", "my cyst")
+    kept = ("--overlap", "keep existing")
+    assert click(ct, "-o", tmp_path / "b.nii.gz", *again, *kept).code == 0
+    last = read(tmp_path / "b.nii.gz")
+    assert last[16, 10, 5] == last[2, 8, 4] > 512
+    assert (last[after == LIVER] == LIVER).all()
+    outcome = click(ct, "-o", tmp_path / "c.nii.gz", *given)
+    assert outcome.code == 2
+    assert "3 structures (liver, spleen, my cyst): say with --class or --new" in outcome.text
 
 
 def test_a_session_goes_on_where_it_stopped(click, ct, tmp_path):

@@ -87,7 +87,10 @@ def click(
     initial: Annotated[
         Path | None,
         typer.Option(
-            "--initial", show_default=False, help="A mask on the scan's grid to start from."
+            "--initial",
+            show_default=False,
+            help="A mask on the scan's grid to start from, or a label map: all of its structures "
+            "are kept, and --class or --new says which one the clicks mean.",
         ),
     ] = None,
     auto: Annotated[
@@ -151,12 +154,13 @@ def click(
     check_writable(outputs, volume)
     loaded = inference.load(model, device=device, precision=precision)
     opened = _open(loaded, volume, session, overlap)
-    target = _object(opened, class_, new)
+    if initial is None:
+        target = _object(opened, class_, new)
+    else:
+        target = _start(opened, initial, class_, new)
     _warn_of_untrained(loaded, opened[target].class_id)
     if auto:
         opened.run_automatic([str(class_)])
-    if initial is not None:
-        opened.set_initial_mask(target, _initial(initial, volume, opened[target].class_id))
     for position, positive, space in clicks:
         opened.click(position, positive, space=space, object_id=target)
     if session is not None:
@@ -229,18 +233,33 @@ def _warn_of_untrained(model: inference.Model, class_id: int | None) -> None:
         )  # fmt: skip
 
 
-def _initial(path: Path, volume: Volume, class_id: int | None) -> Any:
-    """A mask: of a label map, the voxels of the class where it has them, else all of them."""
-    from vista3d.volume import read_truth
+def _start(session: InteractiveSession, path: Path, class_: str | None, new: str | None) -> int:
+    """Begin from a mask, or from all structures of a label map; the object that is meant."""
+    from vista3d.inference.interactive.masks import values_of
+    from vista3d.volume import read_label_map
 
-    labels = read_truth(path, volume.geometry)
-    if class_id is not None and (labels == class_id).any():
-        return labels == class_id
-    found = labels > 0
-    if not found.any():
+    found = read_label_map(path, session.volume.geometry)
+    labels, values = found.array, values_of(found.array)
+    if not values:
         msg = f"the initial mask '{path.name}' is empty"
         raise InputError(msg)
-    return found
+    if len(values) == 1:
+        target = _object(session, class_, new)
+        session.set_initial_mask(target, labels)
+        return target
+    if session.objects:
+        msg = f"'{path.name}' has {len(values)} structures, and the session has objects already: "
+        msg += "give a mask of one, or begin another session"
+        raise UsageError(msg)
+    names = found.meta.labels or {v: session.vocabulary.by_id(v).name for v in values if v in
+                                  session.vocabulary}  # fmt: skip
+    session.add_labels(labels, names)
+    if class_ is None and new is None:
+        there = ", ".join(thing.name for thing in session.objects[:8])
+        msg = f"'{path.name}' has {len(values)} structures ({there}): say with --class or --new "
+        msg += "which one the clicks mean"
+        raise UsageError(msg)
+    return _object(session, class_, new)
 
 
 def _write(

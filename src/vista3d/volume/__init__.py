@@ -4,7 +4,7 @@ from vista3d.volume.bounds import bounding_box
 from vista3d.volume.checks import check_ct, check_image
 from vista3d.volume.components import components, largest
 from vista3d.volume.geometry import Geometry
-from vista3d.volume.labels import read_truth
+from vista3d.volume.labels import read_label_map, read_truth
 from vista3d.volume.prepare import (
     A_MAX,
     A_MIN,
@@ -34,6 +34,7 @@ __all__ = [
     "normalise",
     "prepare",
     "read",
+    "read_label_map",
     "read_truth",
     "restore_labels",
     "write_labels",

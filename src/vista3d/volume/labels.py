@@ -12,10 +12,16 @@ from vista3d.errors import GeometryError, InputError
 from vista3d.volume.checks import squeeze
 from vista3d.volume.geometry import Geometry
 from vista3d.volume.reading import read
+from vista3d.volume.volume import Volume
 
 
 def read_truth(path: Path, geometry: Geometry, dtype: DTypeLike = np.uint16) -> NDArray[np.integer]:
-    """A label map [i, j, k] on the grid of a scan.
+    """The values of a label map; arguments and errors as of `read_label_map`."""
+    return read_label_map(path, geometry, dtype).array
+
+
+def read_label_map(path: Path, geometry: Geometry, dtype: DTypeLike = np.uint16) -> Volume:
+    """A label map [i, j, k] on the grid of a scan, with the names of its values in `meta.labels`.
 
     Args:
         path: of the label map.
@@ -55,4 +61,4 @@ def read_truth(path: Path, geometry: Geometry, dtype: DTypeLike = np.uint16) -> 
             f"all are whole numbers from {limits.min} to {limits.max}"
         )
         raise InputError(msg)
-    return labels
+    return replace(found, array=labels)
