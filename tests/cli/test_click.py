@@ -185,7 +185,13 @@ def test_without_anything_to_do_nothing_is_written(click, ct, tmp_path):
     outcome = click(ct, "-o", tmp_path / "out")
     assert outcome.code == 2
     assert "nothing to do: give --point I,J,K,+" in outcome.text
+    outcome = click(ct, "-o", tmp_path / "out", "--session", tmp_path / "mistyped")
+    assert outcome.code == 2
+    assert "new session" not in outcome.text
     assert not (tmp_path / "out").exists()
+    outcome = click(ct, "-o", tmp_path / "out", "--session", ct, "--point", INSIDE)
+    assert outcome.code == 4
+    assert "no session file" in outcome.text
 
 
 @pytest.mark.parametrize("option", ["-o", "--session"])

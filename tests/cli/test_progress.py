@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -83,13 +84,15 @@ def test_a_terminal_gets_a_bar(now):
     assert "a: 0 structures in 10 s" in text.getvalue()
 
 
-def test_quiet_says_nothing():
+def test_quiet_says_nothing_but_warnings():
     text = io.StringIO()
-    with listen(Console(file=text), 1, quiet=True) as listener:
+    with listen(Console(file=text), 2, quiet=True) as listener:
         listener.begin("a")
         listener.step("reading")
         listener.end(result("finished"))
-    assert text.getvalue() == ""
+        assert text.getvalue() == ""
+        listener.end(replace(result("finished"), report={"warnings": ["looks like MR"]}))
+    assert text.getvalue() == "a: warning: looks like MR\n"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -17,6 +18,9 @@ import pytest
 import SimpleITK
 
 from tests.cli.fake import LIVER, RIGHT_KIDNEY, files, scan
+from vista3d import anatomy
+from vista3d import volume as vol
+from vista3d.results.label_map import write_label_map
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +46,7 @@ def test_the_table_says_volume_density_and_truncation(run, tmp_path):
     # 960 voxels of 6.75 mm3.
     assert rows["liver"].split() == ["liver", "6.5", "100", "inferior"]
     assert rows["right kidney"].split() == ["right", "kidney", "1.9", "200"]
-    assert "left kidney" not in outcome.out
+    assert "not found: left kidney" in outcome.out
 
 
 def test_every_format_and_extra_at_once(run, tmp_path):
@@ -131,6 +135,15 @@ def test_truth_adds_dice(run, tmp_path):
     report = json.loads((tmp_path / "out" / "a_report.json").read_text())
     assert report["dice"]["1"] == pytest.approx(2 / 3)
     assert report["dice"]["5"] is None
+    assert "not found: " in outcome.out
+    assert "left kidney" in outcome.out.split("not found: ")[1]
+    # By the names in the file, where it has some: there the liver is 5, and 1 something else.
+    named = [replace(anatomy.by_id(LIVER), id=5), replace(anatomy.by_id(3), id=LIVER)]
+    given = vol.Volume(truth, nib.load(path).affine)
+    write_label_map(tmp_path / "named.nii.gz", np.where(truth, 5, LIVER), given, named)
+    outcome = run(path, "-o", tmp_path / "out3", "--truth", tmp_path / "named.nii.gz")
+    report = json.loads((tmp_path / "out3" / "a_report.json").read_text())
+    assert report["dice"]["1"] == pytest.approx(2 / 3)
 
 
 # Several scans

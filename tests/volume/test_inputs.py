@@ -48,6 +48,25 @@ def test_wrong_magic_missing_and_empty(tmp_path: Path):
         read(tmp_path / "e.nrrd")
 
 
+def test_names_of_labels_are_read_from_the_file(tmp_path: Path):
+    """As TotalSegmentator's nifti_ext_header.py writes them, and escaped, as others do."""
+    table = """<?xml version="1.0" encoding="UTF-8"?> <CaretExtension>
+        <Date><![CDATA[2013-07-14T05:45:09]]></Date> <VolumeInformation Index="0"><LabelTable>
+        <Label Key="0" Red="0" Green="0" Blue="0" Alpha="0"><![CDATA[background]]></Label>
+        <Label Key="1" Red="0.1" Green="1" Blue="0" Alpha="1"><![CDATA[spleen]]></Label>
+        <Label Key="300" Red="1" Green="0" Blue="0" Alpha="1">T &lt; 2 &amp; N</Label>
+        <Label Key="70000" Red="1" Green="0" Blue="0" Alpha="1">too high</Label>
+        <Label Key="7" Red="1"></Label></LabelTable></VolumeInformation></CaretExtension>"""
+    image = nib.Nifti1Image(np.zeros((4, 4, 4), np.uint16), np.eye(4))
+    image.header.extensions.append(nib.nifti1.Nifti1Extension(0, table.encode()))
+    nib.save(image, tmp_path / "labels.nii.gz")
+    labels = read(tmp_path / "labels.nii.gz")
+    assert labels.meta.labels == {1: "spleen", 300: "T < 2 & N"}
+    with pytest.raises(InputError, match=r"is a label map .*spleen.*: pass the scan"):
+        check_ct(labels)
+    assert not read(_save(tmp_path / "plain.nii", _ct(4, 4, 4))).meta.labels
+
+
 def test_wrong_dimensions(tmp_path: Path):
     with pytest.raises(InputError, match=r"single slice .* pass the whole series"):
         check_ct(read(_save(tmp_path / "a.nii", _ct(20, 20, 1))))

@@ -13,6 +13,7 @@ from vista3d.cli.cases import Case
 from vista3d.cli.outputs import Outputs, Segmented, check_writable, write_outputs
 from vista3d.cli.resume import finished_report, identity
 from vista3d.cli.settings import CaseResult, Listener, Settings
+from vista3d.cli.truth import class_ids
 from vista3d.errors import (
     CancelledError,
     InputError,
@@ -108,14 +109,14 @@ class CaseRun:
 
     def _segment(self, model: Callable[[], Model]) -> None:
         from vista3d import results
-        from vista3d.volume import check_ct, check_image, read, read_truth
+        from vista3d.volume import check_ct, check_image, read, read_label_map
 
         check = check_ct if self.settings.modality == "ct" else check_image
         volume = check(read(self.case.path, series=self.settings.series))
         self._volume, self._warnings = volume, list(volume.meta.warnings)
         check_writable(self.outputs, volume)
         path = self.settings.truth
-        truth = None if path is None else read_truth(path, volume.geometry)
+        truth = None if path is None else read_label_map(path, volume.geometry)
         asked = time.monotonic()
         loaded = model()
         loading = round(time.monotonic() - asked, 3)
@@ -134,7 +135,8 @@ class CaseRun:
         spread = results.profile_labels(labels, volume.array)
         self._rows = results.statistics(labels, volume, structures, profile=spread)
         if truth is not None:
-            self._dice = results.dice(labels, truth, segmentation.classes)
+            ids = class_ids(truth, segmentation.vocabulary)
+            self._dice = results.dice(labels, ids, segmentation.classes)
         done = Segmented(
             case=self.case.name,
             what=results.Labelled(

@@ -156,5 +156,6 @@ def make_app(name: str) -> typer.Typer:
 
     function = getattr(importlib.import_module(f"vista3d.cli.{name}"), name)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(name=name, epilog=EXIT_CODES)(function)
+    helps = {"help_option_names": ["--help", "-h"]}
+    app.command(name=name, epilog=EXIT_CODES, context_settings=helps)(function)
     return app

@@ -23,7 +23,7 @@ SETTLED = 0.08
 def listen(console: Console, total: int, *, quiet: bool = False) -> Iterator[Listener]:
     """The listener that suits the console: bar on a terminal, lines elsewhere, or nothing."""
     if quiet:
-        yield Silent()
+        yield Silent(console)
     elif console.is_terminal:
         from rich.progress import (
             BarColumn,
@@ -167,7 +167,10 @@ class Lines:
 
 
 class Silent:
-    """For --quiet."""
+    """For --quiet: nothing but warnings."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
 
     def begin(self, case: str) -> None:
         """Nothing."""
@@ -176,7 +179,9 @@ class Silent:
         """Nothing."""
 
     def end(self, result: CaseResult) -> None:
-        """Nothing."""
+        """Say what was odd."""
+        for line in warnings_of(result):
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def outcome(result: CaseResult, total: int) -> str:
@@ -193,9 +198,14 @@ def outcome(result: CaseResult, total: int) -> str:
         text = f"{name}: finished before, skipped"
     else:
         text = "" if total == 1 else f"{name}: {result.state}: {result.error}"
-    warnings = result.report.get("warnings") or ()
-    lines = [text, *(f"{name}: warning: {warning}" for warning in warnings)]
+    lines = [text, *warnings_of(result)]
     return "\n".join(line for line in lines if line)
+
+
+def warnings_of(result: CaseResult) -> list[str]:
+    """A line for each warning of a case."""
+    found = result.report.get("warnings") or ()
+    return [f"{result.case.name}: warning: {warning}" for warning in found]
 
 
 def duration(seconds: float) -> str:

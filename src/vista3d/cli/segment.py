@@ -63,7 +63,8 @@ Truth = Annotated[
     typer.Option(
         "--truth",
         show_default=False,
-        help="Label map in global ids on the grid of the (one) scan: adds a Dice column.",
+        help="Label map on the grid of the (one) scan, in class ids or with names in the file: "
+        "adds a Dice column.",
     ),
 ]
 
@@ -204,7 +205,7 @@ def _show(results: list[CaseResult], total: int) -> None:
     """The table: structures of a single case, or one line per case."""
     from rich.console import Console
 
-    from vista3d.cli.tables import case_table, structure_table
+    from vista3d.cli.tables import case_table, missing, structure_table
 
     console = Console()
     if not console.is_terminal:
@@ -213,5 +214,7 @@ def _show(results: list[CaseResult], total: int) -> None:
     for result in results if total == 1 else ():
         if result.rows:
             console.print(structure_table(result.rows, result.dice))
+            if text := missing(result.rows):
+                console.print(text, highlight=False)
     if total > 1:
         console.print(case_table(results))

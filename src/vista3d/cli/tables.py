@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from vista3d.results import StructureStatistics
 
 
+NAMED = 12
+"""More names than these, such as those that 'everything' did not find, would bury the table."""
+
+
 def structure_table(rows: Sequence[StructureStatistics], dice: Mapping[int, float | None]) -> Table:
     """Structure, volume, mean HU, truncation and, where a truth is known, Dice.
 
@@ -45,6 +49,14 @@ def structure_table(rows: Sequence[StructureStatistics], dice: Mapping[int, floa
             average = sum(known) / len(known)
             table.add_row(f"mean of {len(known)}", "", "", "", f"{average:.3f}", style="bold")
     return table
+
+
+def missing(rows: Sequence[StructureStatistics]) -> str:
+    """What was asked for and not found, by name where these are few; empty where nothing is."""
+    names = [row.name for row in rows if not row.voxels]
+    if len(names) > NAMED:
+        return f"not found: {len(names)} of {len(rows)} structures (the report names them)"
+    return f"not found: {', '.join(names)}" if names else ""
 
 
 def case_table(results: Sequence[CaseResult]) -> Table:

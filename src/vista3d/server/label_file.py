@@ -28,7 +28,8 @@ def read_label_file(path: Path, geometry: Geometry, limits: Limits) -> Volume:
     """
     kind = sniff(path)
     if kind not in ("nii", "nii.gz", "nrrd", "mha"):
-        msg = "a mask or label map is sent as NIfTI (.nii, .nii.gz), NRRD or MetaImage"
+        msg = "a mask or label map is NIfTI (.nii, .nii.gz), NRRD or MetaImage, and the request's "
+        msg += "body is the file itself (curl --data-binary @FILE), no form"
         raise FormatError(msg)
     check_volume_file(path, kind, limits)
     labels = read(path.rename(path.with_name(f"label.{kind}")))

@@ -41,7 +41,7 @@ def evaluate(
     cases: int | None = None,
     tolerance_mm: float = TOLERANCE_MM,
     everything: bool = False,
-    output: Path | None = None,
+    output: Path | str | None = None,
     processes: int = 1,
     seed: int = 0,
     listen: Listener = lambda end, done, total: None,
@@ -73,6 +73,7 @@ def evaluate(
             go together.
         WeightsError: the model cannot be loaded.
     """
+    output = None if output is None else Path(output)
     names = [protocol] if isinstance(protocol, str) else list(protocol)
     plans = [
         Settings(

@@ -6,6 +6,7 @@ The last two rows are of CT alone.
 |---|---|
 | 2D, one slice | refused |
 | 4D, vector, RGB | refused unless a time point is named |
+| a label map whose header names its labels | refused |
 | empty, all NaN, constant | refused |
 | NaN or infinite voxels | set to the smallest finite value, counted in a warning |
 | values that do not look like HU | segmented as they are, with a warning that says what to do |
@@ -43,6 +44,10 @@ def check_image(volume: Volume) -> Volume:
         GeometryError: the affine is unusable.
     """
     array = volume.array
+    if volume.meta.labels:
+        some = ", ".join(list(volume.meta.labels.values())[:3])
+        msg = f"{volume.meta.name} is a label map (its header names {some}, ...): pass the scan"
+        raise InputError(msg)
     if array.dtype.fields is not None or array.dtype.kind not in "buif":
         msg = f"voxels of type {array.dtype} are not intensities: convert RGB or vectors to HU"
         raise InputError(msg)

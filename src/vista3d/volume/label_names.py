@@ -10,8 +10,12 @@ import re
 from collections.abc import Mapping
 from xml.sax.saxutils import unescape
 
-_ROW = re.compile(r'<Label\b[^<>]*\bKey="(\d{1,5})"[^<>]*>([^<>]{1,200})</Label>')
-"""No XML parser: the file may come from anywhere, and nothing else in it is of interest."""
+_ROW = re.compile(
+    r'<Label\b[^<>]*\bKey="(\d{1,5})"[^<>]*>\s*'
+    r"(?:<!\[CDATA\[([^\]]{1,200})\]\]>|([^<>]{1,200}))\s*</Label>"
+)
+"""A value and its name, bare (TotalSegmentator puts it into CDATA) or escaped. No XML parser: the
+file may come from anywhere, and nothing else in it is of interest."""
 
 _SEGMENT = re.compile(r"Segment(\d{1,5})_Name")
 
@@ -22,7 +26,8 @@ def names_in_nifti(header: object) -> dict[int, str]:
     for extension in getattr(header, "extensions", ()):
         content = extension.get_content()
         text = content.decode("utf-8", "replace") if isinstance(content, bytes) else str(content)
-        names.update({int(key): unescape(name).strip() for key, name in _ROW.findall(text)})
+        for key, bare, escaped in _ROW.findall(text):
+            names[int(key)] = (bare or unescape(escaped)).strip()
     return _useful(names)
 
 
@@ -41,4 +46,4 @@ def names_in_nrrd(fields: Mapping[str, str]) -> dict[int, str]:
 
 
 def _useful(names: dict[int, str]) -> dict[int, str]:
-    return {value: name for value, name in names.items() if value and name}
+    return {value: name for value, name in names.items() if 0 < value < 65536 and name}

@@ -178,6 +178,12 @@ def test_a_label_map_becomes_objects_in_one_step(session):
     taken = labels == 4
     taken[3] = False  # of the locked object
     assert np.array_equal(session.mask(made[4]), taken)
+    # The same names again: the same objects, from the new masks.
+    before = len(session.objects)
+    assert set(session.add_labels(np.where(labels == 4, 4, 0), {4: "spleen"}).values()) == {made[4]}
+    assert len(session.objects) == before
+    assert np.array_equal(session.mask(made[4]), taken)
+    session.undo()
     session.undo()
     assert [thing.name for thing in session.objects] == ["kept"]
     for wrong in (labels[1:], labels.astype(float)):

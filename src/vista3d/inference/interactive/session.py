@@ -312,6 +312,8 @@ class InteractiveSession:
     ) -> dict[int, int]:
         """Make an object of every value of a label map; one step of the history.
 
+        An object of the same name is started again from its new mask, unless it is locked.
+
         Args:
             labels: integers [i, j, k] on the scan's grid; 0 is background.
             names: of its values; those without one are called by their number. An object whose
@@ -331,8 +333,14 @@ class InteractiveSession:
         masks = masks_of(labels, values_of(labels))
         for value in masks:
             name = (names or {}).get(value) or f"label {value}"
-            thing = self._made(scene, name, self._vocabulary.single(name), None)
-            scene, made[value] = scene.added(thing), thing.id
+            old = next((o for o in scene if o.name == name and not o.locked), None)
+            if old is None:
+                thing = self._made(scene, name, self._vocabulary.single(name), None)
+                scene = scene.added(thing)
+            else:  # all are emptied first, as in an automatic run
+                thing = old.started(Mask.empty(self._shape))
+                scene = scene.changed(thing)
+            made[value] = thing.id
         for value, object_id in made.items():
             thing = scene.objects[object_id].started(masks[value])
             scene = scene.painted(thing, self._overlap, apart=made.values())
@@ -575,7 +583,7 @@ def _fits(box: Slices, shape: Triple) -> bool:
 def _one_class(name: str | int, vocabulary: anatomy.Vocabulary) -> int:
     ids = vocabulary.resolve([name])
     if len(ids) != 1:
-        parts = ", ".join(anatomy.by_id(i).name for i in ids[:4])
-        msg = f"{name!r} is {len(ids)} structures ({parts}, ...): choose one for an object"
+        parts = ", ".join(anatomy.by_id(i).name for i in ids[:4]) + ", ..." * (len(ids) > 4)
+        msg = f"{name!r} is {len(ids)} structures ({parts}): choose one for an object"
         raise UsageError(msg)
     return ids[0]

@@ -145,9 +145,12 @@ def load(path: Path, volume: Volume) -> tuple[History, Overlap]:
     except FileNotFoundError as error:
         msg = f"there is no session file {path}"
         raise InputError(msg) from error
+    except zipfile.BadZipFile as error:
+        msg = f"{path} is no session file of vista3d, or was cut off: give one, or a backup of it"
+        raise InputError(msg) from error
     except InputError:
         raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError, TypeError,
+    except (zlib.error, EOFError, OSError, ValueError, KeyError, TypeError,
             IndexError, AttributeError, ArithmeticError, RuntimeError) as error:  # fmt: skip
         msg = f"{path} is not a whole session file of vista3d ({error!r}): use a backup"
         raise InputError(msg) from error

@@ -19,6 +19,14 @@ from vista3d.server.service import Service
 from vista3d.server.view import Edit, labels_in
 from vista3d.volume import Volume
 
+_FILE = {
+    "requestBody": {
+        "required": True,
+        "description": "The file itself (.nii, .nii.gz, .nrrd, .mha), not a form.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
 router = APIRouter(prefix=f"{API}/sessions", tags=["sessions"])
 
 
@@ -81,7 +89,7 @@ def get_mask(service: Served, session: Id, number: int) -> Response:
     return Response(data, media_type="application/gzip")
 
 
-@router.put("/{session}/objects/{number}/mask")
+@router.put("/{session}/objects/{number}/mask", openapi_extra=_FILE)
 async def put_mask(service: Served, session: Id, number: int, request: Request) -> EditOut:
     """Start an object from a mask on the study's grid; its clicks are dropped."""
 
@@ -91,7 +99,7 @@ async def put_mask(service: Served, session: Id, number: int, request: Request) 
     return await _with_mask(service, session, request, work)
 
 
-@router.post("/{session}/labels")
+@router.post("/{session}/labels", openapi_extra=_FILE)
 async def post_labels(
     service: Served,
     session: Id,
