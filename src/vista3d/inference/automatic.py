@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from vista3d.inference.budget import (
     window_bytes,
 )
 from vista3d.inference.labelling import ClassTable, LabelMap, Output, PerClass, Sink
+from vista3d.inference.lungs import AIRWAYS, AIRY, LOBES, missing_lung
 from vista3d.inference.pieces import keep_surest
 from vista3d.inference.presets import Preset
 from vista3d.inference.runtimes import Runtime
@@ -40,7 +41,8 @@ from vista3d.inference.tiles import Tile, plan_tiles
 from vista3d.inference.watch import Watch
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.network.vista3d import Vista3D
-from vista3d.volume import Volume, normalise, prepare
+from vista3d.volume import Volume, labels_to_model, normalise, prepare, restore_labels
+from vista3d.volume.prepare import ModelGrid
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +56,12 @@ class Segmentation:
         classes: ids that were asked for, found or not.
         vocabulary: of the model; says what the ids are called.
         probabilities: per class float16 [i, j, k], of exclusive classes its share against
-            background and all others; where asked for. Nothing is removed from them.
+            background and all others; where asked for. Nothing is removed from them, or added.
         masks: per class bool [i, j, k]; they may overlap, unless classes are exclusive: then they
             are those of the labels; where asked for.
         evidence: float16 [i, j, k], the logit against background, that of the label or, of
             exclusive classes, of all together; where asked for. It is above 0 at every label, and
-            a margin of all classes is taken off it.
+            a margin of all classes is taken off it. (Not where lungs were completed.)
         run: how it was made: model, device, precision, timings, memory, windows, versions.
     """
 
@@ -132,7 +134,9 @@ def segment_volume(
     budget = plan_memory(demand, supply, half=engine.runtime.precision != "fp32")
     with _feature_store(budget, engine, plan, schedule, scratch) as store:
         table = engine.class_table(classes + rivals, str(store.device))
-        names = classes + (0,) * len(rivals)
+        human = meta.exclusive and set(meta.classes) <= STRUCTURES.keys()
+        hidden = tuple(i for i in rivals if human and i in LOBES + AIRWAYS)
+        names = classes + tuple(i if i in hidden else 0 for i in rivals)
         label_map = LabelMap(table, names, shape, exclusive=meta.exclusive, evidence=weighed)
         sinks: list[Sink] = [label_map]
         per_class = None
@@ -141,17 +145,20 @@ def segment_volume(
             total = table if meta.exclusive else None
             per_class = PerClass(asked, classes, shape, output, total)
             sinks.append(per_class)
-        within = _where(meta, hu, grid.geometry.spacing)
+        # Published weights answer as released, and classes of a model's own may be of anything.
+        within = body(hu, grid.geometry.spacing) if human else None
         run_schedule(engine, hu, plan, schedule, preset, store, sinks, watch, within)
-    # Published weights answer as released.
-    searched = organs(classes) if meta.exclusive else ()
+    searched = organs(classes + hidden) if meta.exclusive else ()
     specks = remove_specks(label_map.labels, volume.geometry.spacing, searched)
+    lung = _complete_lungs(label_map.labels, volume, hu, grid) if human else 0.0
+    label_map.labels[np.isin(label_map.labels, hidden)] = 0
     pieces = keep_surest(label_map.labels, label_map.evidence, single)
     run = {
         "windows": len(plan.starts),
         "windows_skipped": plan.skipped,
         "specks_removed": specks,
         "pieces_removed": pieces,
+        "lung_completed_ml": round(lung, 1),
         "model_grid": list(grid.geometry.shape),
         "feature_planes": schedule.planes,
         "memory": budget.summary(),
@@ -210,13 +217,18 @@ def run_schedule(
         features.advance(part.first)
 
 
-def _where(meta: CheckpointMeta, hu: np.ndarray, spacing: Sequence[float]) -> np.ndarray | None:
-    """The patient, for models of human anatomy that were trained here; None: anywhere.
+def _complete_lungs(labels: np.ndarray, volume: Volume, hu: np.ndarray, grid: ModelGrid) -> float:
+    """Add to labels [i, j, k] what the lungs lack; mL.
 
-    Published weights answer as released, and classes of a model's own may be of anything.
+    Regions are looked for on the model grid hu [h, w, d], and cut out on the scan's own.
     """
-    human = set(meta.classes) <= STRUCTURES.keys()
-    return body(hu, spacing) if meta.exclusive and human else None
+    missing = missing_lung(labels_to_model(labels, grid), hu, grid.geometry.spacing)
+    if not missing.any():
+        return 0.0
+    lobes = restore_labels(missing, grid)
+    added = (lobes > 0) & (volume.array < AIRY) & ~np.isin(labels, LOBES + AIRWAYS)
+    np.copyto(labels, lobes, where=added, casting="same_kind")
+    return float(np.count_nonzero(added) * np.prod(volume.geometry.spacing) / 1000)
 
 
 def _take_tile(features: RollingFeatures, sinks: list[Sink], tile: Tile) -> None:
