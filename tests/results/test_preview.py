@@ -50,6 +50,41 @@ def test_every_orientation_shows_the_patient_alike(axes, signs):
     assert sagittal.letters == ("A", "P", "S", "I")
 
 
+@pytest.mark.parametrize(("axes", "signs"), ORIENTATIONS)
+def test_clicks_are_drawn_where_they_were_made(axes, signs):
+    image = np.full((40, 30, 50), -1000, np.int16)
+    image[8:32, 6:24] = 20
+    labels = np.zeros(image.shape, np.uint8)
+    labels[28, 20, 40] = LIVER  # the clicked voxel, in RAS
+    affine = np.eye(4)
+    order = list(axes)
+    image, labels = image.transpose(order), labels.transpose(order)
+    affine[:, :3] = affine[:, order]
+    for axis, sign in enumerate(signs):
+        if sign < 0:
+            image, labels = np.flip(image, axis), np.flip(labels, axis)
+            affine[:3, 3] += affine[:3, axis] * (image.shape[axis] - 1)
+            affine[:3, axis] *= -1
+    (voxel,) = np.argwhere(labels == LIVER).tolist()
+    far = [5, 5, 5]
+    planes = cut_planes(
+        labels, Volume(image, affine), tuple(voxel), [LIVER], [(voxel, True), (far, False)]
+    )
+    for plane in planes:
+        (mark,) = (mark for mark in plane.marks if mark.positive)
+        assert np.argwhere(plane.labels == LIVER).tolist() == [[mark.row, mark.column]]
+        assert len(plane.marks) == 1 or not plane.marks[1].positive
+
+
+def test_a_picture_goes_through_the_last_click(labels, volume):
+    click = ([2.4, 3, 4], False)
+    picture = np.asarray(preview(labels, volume, [LIVER], clicks=[click]))
+    red = (np.abs(picture.astype(int) - (255, 107, 107)) < 12).all(-1)
+    green = (np.abs(picture.astype(int) - (110, 231, 135)) < 12).all(-1)
+    assert red.sum() > 60
+    assert not green.any()
+
+
 def test_the_table_is_cropped_and_the_arms_are_kept():
     image = np.full((200, 200, 20), -1000, np.int16)
     image[60:140, 60:140, :] = 30

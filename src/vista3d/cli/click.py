@@ -290,6 +290,7 @@ def _write(
             profile=spread,
         ),
         rows=rows,
+        clicks=[(c.position, c.positive) for thing in session.objects for c in thing.clicks],
     )
     written = write_outputs(outputs, done, before=lambda _: None)
     if outputs.report is not None:

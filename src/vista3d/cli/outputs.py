@@ -137,11 +137,13 @@ class Segmented:
         case: its name, for the statistics.
         what: the segmentation.
         rows: statistics of its classes.
+        clicks: voxels and whether they are positive, for the picture.
     """
 
     case: str
     what: Labelled
     rows: Sequence[StructureStatistics]
+    clicks: Sequence[tuple[Sequence[float], bool]] = ()
 
 
 def write_outputs(
@@ -169,6 +171,8 @@ def write_outputs(
     if outputs.preview is not None:
         before("preview")
         what = done.what
-        picture = results.preview(what.labels, what.volume, what.ids, profile=what.profile)
+        picture = results.preview(
+            what.labels, what.volume, what.ids, profile=what.profile, clicks=done.clicks
+        )
         written.append(results.write_preview(outputs.preview, picture))
     return written

@@ -7,7 +7,7 @@ Pixels are square in millimetres.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ def preview(
     *,
     window: tuple[float, float] | None = None,
     profile: Profile | None = None,
+    clicks: Sequence[tuple[Sequence[float], bool]] = (),
 ) -> Image.Image:
     """Draw the axial, coronal and sagittal plane that show most structures, and a legend.
 
@@ -52,6 +53,8 @@ def preview(
         ids: classes to draw; others are left out.
         window: (low, high) in HU; by default soft tissue, or wide where lung is drawn.
         profile: `profile_labels(labels)` where it is known already.
+        clicks: voxels (i, j, k) and whether they are positive; the planes go through the last
+            positive one, and those near a plane are drawn.
 
     Returns:
         An RGB picture of at most about 1550 x 1170 pixels.
@@ -66,7 +69,8 @@ def preview(
     spread = profile or profile_labels(labels)
     structures = described(ids)
     drawn = [number for number in structures if spread.count(number)]
-    planes = cut_planes(labels, volume, _choose_slices(spread, drawn), drawn)
+    at = _through(clicks, spread.shape) if clicks else _choose_slices(spread, drawn)
+    planes = cut_planes(labels, volume, at, drawn, clicks)
     shown = window or _window(planes[1], structures)
     width_mm, depth_mm = planes[0].millimetres
     boxes, corner = arrange(width_mm, depth_mm, planes[1].millimetres[1])
@@ -90,6 +94,15 @@ def write_preview(path: Path, picture: Image.Image) -> Path:
     with atomic_path(Path(path)) as temporary:
         picture.save(temporary, "PNG")
     return Path(path)
+
+
+def _through(
+    clicks: Sequence[tuple[Sequence[float], bool]], shape: tuple[int, ...]
+) -> tuple[int, int, int]:
+    """The voxel of the last positive click, or of the last one."""
+    position = next((where for where, positive in reversed(clicks) if positive), clicks[-1][0])
+    i, j, k = (min(max(round(x), 0), n - 1) for x, n in zip(position, shape, strict=True))
+    return i, j, k
 
 
 def _choose_slices(spread: Profile, drawn: list[int]) -> tuple[int, int, int]:

@@ -27,6 +27,9 @@ CONTOUR = 3
 """Width of a contour in supersampled pixels, inside the structure: 1.5 in the picture."""
 SMALL = 90
 """A panel with a side below this many pixels has no letters along that side."""
+RING = 9
+"""Radius of the ring of a click in pixels."""
+_ADDS, _TAKES = (110, 231, 135), (255, 107, 107)
 _SCALE_BARS_MM = (100, 50, 20, 10, 5)
 _INK, _HALO = (236, 239, 244), (0, 0, 0)
 
@@ -46,6 +49,7 @@ def draw_panel(
     fine = (size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE)
     drawn = enlarge_labels(plane.labels, fine)
     picture = Image.fromarray(_blend(np.asarray(ct), drawn, colours))
+    _draw_marks(picture, plane)
     _write_letters(picture, plane)
     if scale_bar:
         _draw_scale(picture, plane)
@@ -134,6 +138,22 @@ def _rim(drawn: NDArray[np.int32]) -> NDArray[np.bool_]:
                 picture[:length] |= changes[reach:]
                 picture[1 + reach :] |= changes[:length]
     return rim & (drawn > 0)
+
+
+def _draw_marks(picture: Image.Image, plane: Plane) -> None:
+    """Clicks as rings with their sign."""
+    draw = ImageDraw.Draw(picture)
+    rows, columns = plane.labels.shape
+    for mark in plane.marks:
+        x = (mark.column + 0.5) * picture.size[0] / columns
+        y = (mark.row + 0.5) * picture.size[1] / rows
+        ink = _ADDS if mark.positive else _TAKES
+        for colour, width, grown in ((_HALO, 4, 1), (ink, 2, 0)):
+            r, arm = RING + grown, RING - 4 + grown
+            draw.ellipse([x - r, y - r, x + r, y + r], outline=colour, width=width)
+            draw.line([x - arm, y, x + arm, y], fill=colour, width=width)
+            if mark.positive:
+                draw.line([x, y - arm, x, y + arm], fill=colour, width=width)
 
 
 def _write_letters(picture: Image.Image, plane: Plane) -> None:

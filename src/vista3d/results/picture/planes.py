@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,24 @@ _LAYOUTS = ((2, 1, 0, "A", "R"), (1, 2, 0, "S", "R"), (0, 2, 1, "S", "A"))
 _LOOK = {0: ((0, 1), (1, 1)), 1: ((0, 0),), 2: ()}
 
 
+NEAR_MM = 6.0
+"""A click this far from a plane is shown in it."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A click in a picture.
+
+    Attributes:
+        row, column: of the slice, fractions allowed.
+        positive: whether it says "this".
+    """
+
+    row: float
+    column: float
+    positive: bool
+
+
 @dataclass(frozen=True)
 class Plane:
     """A slice ready to be drawn: row 0 is the top, column 0 the left side of the picture.
@@ -37,12 +55,14 @@ class Plane:
         labels: class ids [rows, columns].
         spacing: millimetres per row and per column.
         letters: (left, right, top, bottom) side of the patient, such as ("R", "L", "A", "P").
+        marks: clicks in the slice or near it.
     """
 
     image: NDArray[np.float32]
     labels: NDArray[np.integer]
     spacing: tuple[float, float]
     letters: tuple[str, str, str, str]
+    marks: tuple[Mark, ...] = ()
 
     @property
     def millimetres(self) -> tuple[float, float]:
@@ -56,6 +76,7 @@ def cut_planes(
     volume: Volume,
     at: tuple[int, int, int],
     drawn: Iterable[int],
+    clicks: Iterable[tuple[Sequence[float], bool]] = (),
 ) -> tuple[Plane, Plane, Plane]:
     """The axial, coronal and sagittal plane through the voxel `at`.
 
@@ -67,12 +88,20 @@ def cut_planes(
         volume: the scan in HU.
         at: voxel index (i, j, k) of the scan.
         drawn: ids to keep; the others become background.
+        clicks: voxels of the scan, and whether they are positive.
     """
     keep = np.zeros(int(labels.max(initial=0)) + 1, bool)
     keep[list(drawn)] = True
     orientation = volume.geometry.orientation
     axes = [next(a for a in range(3) if orientation[a] in pair) for pair in _PAIRS]
-    whole = [_cut(labels, volume, at, axes, layout, keep) for layout in _LAYOUTS]
+    listed = tuple(clicks)
+    whole = [
+        replace(
+            _cut(labels, volume, at, axes, layout, keep),
+            marks=_marks(listed, volume, at, axes, layout),
+        )
+        for layout in _LAYOUTS
+    ]
     kept = [_extent(whole, world) for world in range(3)]
     axial, coronal, sagittal = (
         _crop(plane, kept[rows], kept[columns])
@@ -106,6 +135,29 @@ def _cut(
     spacing = volume.geometry.spacing
     size = (float(spacing[axes[rows]]), float(spacing[axes[columns]]))
     return Plane(image[flip], label[flip], size, (left, _OTHER[left], top, _OTHER[top]))
+
+
+def _marks(
+    clicks: Iterable[tuple[Sequence[float], bool]],
+    volume: Volume,
+    at: tuple[int, int, int],
+    axes: list[int],
+    layout: tuple[int, int, int, str, str],
+) -> tuple[Mark, ...]:
+    """Where clicks near a plane lie in it, by the axes and flips of `_cut`."""
+    fixed, rows, columns, top, left = layout
+    spacing, shape = volume.geometry.spacing, volume.geometry.shape
+    towards = volume.geometry.orientation
+
+    def along(voxel: Sequence[float], world: int, first: str) -> float:
+        axis = axes[world]
+        return shape[axis] - 1 - voxel[axis] if towards[axis] == first else voxel[axis]
+
+    return tuple(
+        Mark(along(voxel, rows, top), along(voxel, columns, left), positive)
+        for voxel, positive in clicks
+        if abs(voxel[axes[fixed]] - at[axes[fixed]]) * spacing[axes[fixed]] <= NEAR_MM
+    )
 
 
 def _extent(planes: list[Plane], world: int) -> slice:
@@ -156,4 +208,8 @@ def _body(plane: Plane) -> NDArray[np.bool_]:
 
 def _crop(plane: Plane, rows: slice, columns: slice) -> Plane:
     part = (rows, columns)
-    return Plane(plane.image[part], plane.labels[part], plane.spacing, plane.letters)
+    marks = tuple(
+        replace(mark, row=mark.row - rows.start, column=mark.column - columns.start)
+        for mark in plane.marks
+    )
+    return Plane(plane.image[part], plane.labels[part], plane.spacing, plane.letters, marks)
