@@ -26,6 +26,8 @@ def test_unknown_names_are_told_with_what_there_is():
         OWN.resolve("my tumor")
     with pytest.raises(UnknownClassError, match=r"did you mean [^;]*$"):
         Vocabulary().resolve("livr")
+    with pytest.raises(UnknownClassError, match=r"'livr': did you mean .*; .*'hart': did you mean"):
+        Vocabulary().resolve(["livr", "spleen", "hart"])
     with pytest.raises(UnknownClassError, match="346 does not exist"):
         Vocabulary().resolve(346)
 

@@ -48,14 +48,25 @@ class Vocabulary:
         """As `anatomy.resolve`; a name of the model's own comes before one of the table.
 
         Raises:
-            UnknownClassError: an unknown name, or a class that no model was ever trained on.
+            UnknownClassError: unknown names, or classes that no model was ever trained on; all of
+                them are said.
         """
         prompts = [classes] if isinstance(classes, str | int) else list(classes)
         ids: dict[int, None] = {}
+        wrong: list[str] = []
         for prompt in prompts:
             own = self._own_id(prompt)
-            found = self._of_table(prompt) if own is None else (own,)
-            ids.update(dict.fromkeys(found))
+            try:
+                found = lookup.resolve(prompt) if own is None else (own,)
+            except UnknownClassError as error:
+                wrong.append(str(error))
+            else:
+                ids.update(dict.fromkeys(found))
+        if wrong:
+            if self.own:
+                names = ", ".join(structure.name for structure in self.own.values())
+                wrong.append(f"this model's own classes: {names}")
+            raise UnknownClassError("; ".join(wrong))
         return tuple(ids)
 
     def single(self, name: str | int) -> int | None:
@@ -71,13 +82,3 @@ class Vocabulary:
             return int(prompt) if int(prompt) in self.own else None
         key = lookup.key_of(prompt)
         return next((i for i, s in self.own.items() if lookup.key_of(s.name) == key), None)
-
-    def _of_table(self, prompt: str | int) -> tuple[int, ...]:
-        try:
-            return lookup.resolve(prompt)
-        except UnknownClassError as error:
-            if not self.own:
-                raise
-            names = ", ".join(structure.name for structure in self.own.values())
-            msg = f"{error}; this model's own classes: {names}"
-            raise UnknownClassError(msg) from None
