@@ -83,6 +83,7 @@ def serve(
         raise InputError(msg)
 
     from vista3d import inference
+    from vista3d.server.routes.pages import page_is_built
     from vista3d.server.run import listen, run
     from vista3d.server.service import Service
     from vista3d.server.wires.build import build
@@ -91,6 +92,8 @@ def serve(
     options = Options(tuple(allow_url or ()), nninteractive_axes, nninteractive_class)
     at = listen(host, port)
     typer.echo(f"vista3d: loading the model {model}", err=True)  # stdout has the address alone
+    if not page_is_built():
+        typer.echo("vista3d: without its page, which was not built: `make web`", err=True)
     loaded = inference.load(model, device=device, precision=precision)
     service = Service(loaded, settings, lambda: [] if data is None else scans(data))
     name = f"[{host}]" if ":" in host else host

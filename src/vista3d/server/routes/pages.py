@@ -15,6 +15,12 @@ from vista3d.server.settings import Settings
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 
+
+def page_is_built() -> bool:
+    """Whether this installation has the annotator page."""
+    return (STATIC / "index.html").is_file()
+
+
 _YEAR = 365 * 24 * 3600
 
 
@@ -31,8 +37,9 @@ def mount(app: FastAPI) -> None:
             return _enter(request, token, settings.token)
         if settings.token is not None and not carries(request.headers, settings.token):
             return _ask(request, wrong=False)
-        index = STATIC / "index.html"
-        return FileResponse(index) if index.is_file() else HTMLResponse(bare.NOT_BUILT)
+        if not page_is_built():
+            return HTMLResponse(bare.NOT_BUILT)
+        return FileResponse(STATIC / "index.html")
 
     @app.post("/", include_in_schema=False)
     async def enter(request: Request, token: Annotated[str, Form()] = "") -> Response:
