@@ -244,7 +244,8 @@ def _start(session: InteractiveSession, path: Path, class_: str | None, new: str
     if not values:
         msg = f"the initial mask '{path.name}' is empty"
         raise InputError(msg)
-    if len(values) == 1:
+    named = class_ is not None or new is not None
+    if len(values) == 1 and (named or not found.meta.labels):
         target = _object(session, class_, new)
         session.set_initial_mask(target, labels)
         return target
@@ -254,8 +255,10 @@ def _start(session: InteractiveSession, path: Path, class_: str | None, new: str
         raise UsageError(msg)
     names = found.meta.labels or {v: session.vocabulary.by_id(v).name for v in values if v in
                                   session.vocabulary}  # fmt: skip
-    session.add_labels(labels, names)
-    if class_ is None and new is None:
+    made = session.add_labels(labels, names)
+    if len(values) == 1:
+        return made[values[0]]
+    if not named:
         there = ", ".join(thing.name for thing in session.objects[:8])
         msg = f"'{path.name}' has {len(values)} structures ({there}): say with --class or --new "
         msg += "which one the clicks mean"

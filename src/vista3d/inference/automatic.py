@@ -41,8 +41,15 @@ from vista3d.inference.tiles import Tile, plan_tiles
 from vista3d.inference.watch import Watch
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.network.vista3d import Vista3D
-from vista3d.volume import Volume, labels_to_model, normalise, prepare, restore_labels
-from vista3d.volume.prepare import ModelGrid
+from vista3d.volume import (
+    ModelGrid,
+    Volume,
+    bounding_box,
+    labels_to_model,
+    normalise,
+    prepare,
+    restore_labels,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +158,8 @@ def segment_volume(
     searched = organs(classes + hidden) if meta.exclusive else ()
     specks = remove_specks(label_map.labels, volume.geometry.spacing, searched)
     lung = _complete_lungs(label_map.labels, volume, hu, grid) if human else 0.0
-    label_map.labels[np.isin(label_map.labels, hidden)] = 0
+    if hidden:
+        label_map.labels[np.isin(label_map.labels, hidden)] = 0
     pieces = keep_surest(label_map.labels, label_map.evidence, single)
     run = {
         "windows": len(plan.starts),
@@ -226,8 +234,10 @@ def _complete_lungs(labels: np.ndarray, volume: Volume, hu: np.ndarray, grid: Mo
     if not missing.any():
         return 0.0
     lobes = restore_labels(missing, grid)
-    added = (lobes > 0) & (volume.array < AIRY) & ~np.isin(labels, LOBES + AIRWAYS)
-    np.copyto(labels, lobes, where=added, casting="same_kind")
+    box = bounding_box(lobes) or ()
+    own = np.isin(labels[box], LOBES + AIRWAYS)
+    added = (lobes[box] > 0) & (volume.array[box] < AIRY) & ~own
+    np.copyto(labels[box], lobes[box], where=added, casting="same_kind")
     return float(np.count_nonzero(added) * np.prod(volume.geometry.spacing) / 1000)
 
 

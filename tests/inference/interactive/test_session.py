@@ -178,6 +178,11 @@ def test_a_label_map_becomes_objects_in_one_step(session):
     taken = labels == 4
     taken[3] = False  # of the locked object
     assert np.array_equal(session.mask(made[4]), taken)
+    # Two values of one name are two objects.
+    twins = session.add_labels(np.where(labels == 2, 5, 0) + np.where(labels == 4, 6, 0),
+                               {5: "node", 6: "node"})  # fmt: skip
+    assert len(set(twins.values())) == 2
+    session.undo()
     # The same names again: the same objects, from the new masks.
     before = len(session.objects)
     assert set(session.add_labels(np.where(labels == 4, 4, 0), {4: "spleen"}).values()) == {made[4]}

@@ -329,11 +329,12 @@ class InteractiveSession:
             msg = f"a label map has integers in the shape of the scan, {self._shape}; not "
             msg += f"{labels.dtype} {labels.shape}"
             raise UsageError(msg)
-        scene, made = self._history.present, {}
+        scene, made = self._history.present, dict[int, int]()
         masks = masks_of(labels, values_of(labels))
         for value in masks:
             name = (names or {}).get(value) or f"label {value}"
-            old = next((o for o in scene if o.name == name and not o.locked), None)
+            known = (o for o in scene if o.name == name and o.id not in made.values())
+            old = next((thing for thing in known if not thing.locked), None)
             if old is None:
                 thing = self._made(scene, name, self._vocabulary.single(name), None)
                 scene = scene.added(thing)
