@@ -54,14 +54,17 @@ def test_the_official_card_needs_no_weights_and_has_the_published_facts():
 def test_a_fine_tuned_model_names_what_it_came_from(checkpoint):
     shipped = card_of("mini").meta
     base = {"name": "mini", **shipped.provenance}
-    middle = {"name": "mini+one", "training_cases": {"Other": 3}, "base": base}
+    middle = {
+        "name": "mini+one", "training_cases": {"Other": 3}, "licences": {"Other": "CC0"},
+        "base": base,
+    }  # fmt: skip
     _, meta = load_checkpoint(checkpoint)
     tuned = replace(meta, provenance={**meta.provenance, "base": middle})
     path = checkpoint.with_name("tuned.safetensors")
     save_checkpoint(path, Vista3D(SMALL).state_dict(), tuned)
     text = as_markdown(card_of(str(path)))
     assert "| Mine | 5 |  |  |" in text
-    assert "| Other (of mini+one) | 3 |  |  |" in text
+    assert "| Other (of mini+one) | 3 | CC0 |  |" in text
     assert "| Dataset101_OpenKBP (of mini) | 182 | MIT | brain stem" in text
     assert "`vista3d card --model mini`" in text
     assert "Not measured." in text

@@ -120,11 +120,13 @@ def data_table(card: Card) -> Table:
     for name, provenance in levels:
         counts: Mapping[str, Any] = provenance.get("training_cases", {})
         words = card.words.data if name == levels[-1][0] else ()
-        said = {data_set: (licence, teaches) for data_set, licence, teaches in words}
+        stated: Mapping[str, str] = provenance.get("licences", {})
+        said = {data_set: (stated.get(data_set, ""), "") for data_set in counts}
+        said.update({data_set: (licence, teaches) for data_set, licence, teaches in words})
         where = f" (of {name})" if name else ""
         rows += [
-            (f"{data_set}{where}", str(counts.get(data_set, "")), *said.get(data_set, ("", "")))
-            for data_set in dict.fromkeys([*counts, *(said if not name else ())])
+            (f"{data_set}{where}", str(counts.get(data_set, "")), *said[data_set])
+            for data_set in (counts if name else said)
         ]
     return Table("Training data", (), ("data set", "cases", "licence", "labels"), tuple(rows))
 

@@ -27,8 +27,10 @@ def test_nnunet_lists_cases_from_the_files(data_set: Callable[..., Path]):
 
 
 def test_nnunet_cases_may_be_partially_labelled(data_set: Callable[..., Path]):
-    folder = data_set(1, cases=[{"case": "p0", "annotated": ["liver"], "patient": "x"}])
-    (entry,) = find_listings(folder)[0].entries
+    told = {"case": "p0", "annotated": ["liver"], "patient": "x"}
+    (listing,) = find_listings(data_set(1, cases=[told], license="CC BY 4.0"))
+    (entry,) = listing.entries
+    assert listing.licence == "CC BY 4.0"
     assert (entry.annotated, entry.patient) == (("liver",), "x")
 
 

@@ -29,6 +29,7 @@ def test_a_new_structure_from_five_scans(base: Path, dataset: Path, tmp_path: Pa
     assert model.meta.classes == (346,)
     assert model.meta.names == {346: "my tumour"}
     assert model.meta.licence.startswith("CC BY 4.0. Fine-tuned")
+    assert set(model.meta.provenance["licences"]) == set(model.meta.provenance["training_cases"])
     hu, truth = draw(77)
     found = model.segment(hu, "My Tumour", affine=AFFINE)
     assert found.structures[0].name == "my tumour"

@@ -31,6 +31,7 @@ class DataSource:
         intensity: what `volume.A_MIN` and `A_MAX` HU are in the unit of the scans; None: HU.
         head: global ids that may occur from the lowest plane of a drawn brain stem upwards; no
             other class does. Empty: nothing is concluded from a brain stem.
+        licence: of the data, where it is stated.
     """
 
     name: str
@@ -42,6 +43,7 @@ class DataSource:
     mirror: bool = True
     anywhere: float = 0.1
     intensity: tuple[float, float] | None = None
+    licence: str = ""
 
 
 @dataclass(frozen=True)

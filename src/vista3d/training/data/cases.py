@@ -68,8 +68,9 @@ def dataset_cases(
     table = label_table(listing, rules)
     head = mapping.head_of(listing.name)
     source = DataSource(
-        listing.name, rules.weight, rules.variation, rules.complete, rules.absent, head
-    )
+        listing.name, rules.weight, rules.variation, rules.complete, rules.absent, head,
+        licence=listing.licence,
+    )  # fmt: skip
     shares = rules.shares
     if any(entry.split == "test" for entry in listing.entries):
         shares = shares.without_test()  # it is given: nobody else is kept for it

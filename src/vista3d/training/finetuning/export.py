@@ -11,6 +11,7 @@ from typing import Any
 from vista3d.network.checkpoint import save_checkpoint
 from vista3d.network.metadata import BEFORE_FINE_TUNING, CheckpointMeta
 from vista3d.training.finetuning.plan import Plan
+from vista3d.training.finetuning.scans import Scans
 from vista3d.training.finetuning.targets import Target
 from vista3d.training.recipe import PointStage
 from vista3d.training.stage_run import StageRun
@@ -30,8 +31,7 @@ def describe(
     targets: Sequence[Target],
     base: CheckpointMeta,
     name: str,
-    data: Counter[str],
-    seen: Sequence[str],
+    scans: Scans,
 ) -> CheckpointMeta:
     """What the new file says of itself.
 
@@ -44,8 +44,7 @@ def describe(
         targets: what was learned.
         base: of the model that was started from.
         name: of the new model.
-        data: training scans by data set.
-        seen: names of all scans that decided the weights, held-out ones too.
+        scans: those that decided the weights, held-out ones too.
     """
     stages: list[dict[str, Any]] = [
         {
@@ -80,8 +79,9 @@ def describe(
         licence=base.licence.removesuffix(TERMS) + TERMS,
         provenance={
             "base": {"name": base.name, **base.provenance},
-            "training_cases": dict(data),
-            "seen": [fingerprint(name) for name in seen],
+            "training_cases": dict(Counter(case.source.name for case in scans.train)),
+            "licences": {case.source.name: case.source.licence for case in scans.train},
+            "seen": [fingerprint(case.name) for case in (*scans.train, *scans.held_out)],
             "stages": stages,
             "point_branch": "trained" if clicked else point_branch,
         },

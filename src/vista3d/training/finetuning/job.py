@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -170,9 +169,7 @@ class Job:
             runs.append(done)
             start = done.average
         name = f"{self.base.name}+{self.output.resolve().name}"
-        data = Counter(case.source.name for case in self.scans.train)
-        seen = [case.name for case in (*self.scans.train, *self.scans.held_out)]
-        meta = describe(runs, self.plan, self.targets, self.base, name, data, seen)
+        meta = describe(runs, self.plan, self.targets, self.base, name, self.scans)
         write_model(path, runs, meta)
 
     def _prepared(self, cases: tuple[Case, ...]) -> list[Prepared]:

@@ -48,12 +48,14 @@ class Listing:
         file: the list, for messages.
         labels: local label name -> value, without background; empty where the layout names none.
         entries: sorted by name.
+        licence: of the data, where the list states it.
     """
 
     name: str
     file: Path
     labels: Mapping[str, int]
     entries: tuple[Entry, ...]
+    licence: str = ""
 
 
 def inside(folder: Path, text: str, file: Path) -> Path:

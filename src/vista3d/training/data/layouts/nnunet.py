@@ -35,7 +35,10 @@ def read_nnunet(file: Path, content: dict[str, Any]) -> Listing:
     if listed is None:
         listed = [{"case": name} for name in _names(folder, ending)]
     entries = [_entry(folder, item, ending, file) for item in listed]
-    return Listing(str(folder.resolve().name), file, labels, sorted_unique(entries, file))
+    # nnU-Net writes "licence", the Decathlon "licence" or "license".
+    licence = str(content.get("licence") or content.get("license") or "")[:200]
+    name = str(folder.resolve().name)
+    return Listing(name, file, labels, sorted_unique(entries, file), licence)
 
 
 def _names(folder: Path, ending: str) -> list[str]:
