@@ -191,7 +191,7 @@ def test_without_anything_to_do_nothing_is_written(click, ct, tmp_path):
     assert not (tmp_path / "out").exists()
     outcome = click(ct, "-o", tmp_path / "out", "--session", ct, "--point", INSIDE)
     assert outcome.code == 4
-    assert "no session file" in outcome.text
+    assert "not a whole session file of vista3d (another file" in outcome.text
 
 
 @pytest.mark.parametrize("option", ["-o", "--session"])

@@ -146,7 +146,8 @@ def load(path: Path, volume: Volume) -> tuple[History, Overlap]:
         msg = f"there is no session file {path}"
         raise InputError(msg) from error
     except zipfile.BadZipFile as error:
-        msg = f"{path} is no session file of vista3d, or was cut off: give one, or a backup of it"
+        msg = f"{path} is not a whole session file of vista3d (another file, or cut off): "
+        msg += "use a backup"
         raise InputError(msg) from error
     except InputError:
         raise
