@@ -132,7 +132,8 @@ def click(
         *(parse_click(text, "lps") for text in point_lps or ()),
     ]
     _refuse_contradictions(class_, new, auto, initial)
-    if not (clicks or auto or initial or (session is not None and session.exists())):
+    goes_on = session is not None and session.exists()
+    if not (clicks or auto or initial or goes_on):
         msg = "nothing to do: give --point I,J,K,+ or --auto with --class, --initial or --session"
         raise UsageError(msg)
     case = one_case(str(scan))
@@ -153,7 +154,6 @@ def click(
     volume = check_ct(read(case.path, series=series))
     check_writable(outputs, volume)
     loaded = inference.load(model, device=device, precision=precision)
-    begun = session is not None and not session.exists()
     opened = _open(loaded, volume, session, overlap)
     if initial is None:
         target = _object(opened, class_, new)
@@ -166,7 +166,7 @@ def click(
         opened.click(position, positive, space=space, object_id=target)
     if session is not None:
         opened.save(session)
-        if begun:  # a mistyped name would look as if the work were lost
+        if not goes_on:  # a mistyped name would look as if the work were lost
             typer.echo(f"new session {session}", err=True)
     seconds = time.monotonic() - started
     _write(outputs, case.name, case.path, opened, {"model": loaded.meta.name, "seconds": seconds},

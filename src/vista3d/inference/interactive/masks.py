@@ -147,15 +147,20 @@ def values_of(labels: np.ndarray) -> list[int]:
     return [n for n, box in enumerate(ndimage.find_objects(labels), start=1) if box is not None]
 
 
-def masks_of(labels: np.ndarray, ids: Iterable[int]) -> dict[int, Mask]:
-    """One mask a class of a label map [i, j, k]; one pass over it finds all their boxes."""
+def masks_of(labels: np.ndarray, ids: Iterable[int] | None = None) -> dict[int, Mask]:
+    """One mask a class of a label map [i, j, k]; one pass over it finds all their boxes.
+
+    Args:
+        labels: integers.
+        ids: the classes, found or not; None: every value there is but 0.
+    """
     from scipy import ndimage
 
     i, j, k = labels.shape
-    boxes = ndimage.find_objects(labels)
+    boxes = dict(enumerate(ndimage.find_objects(labels), start=1))
     masks = {}
-    for class_id in ids:
-        box = boxes[class_id - 1] if class_id <= len(boxes) else None
+    for class_id in [n for n, box in boxes.items() if box is not None] if ids is None else ids:
+        box = boxes.get(class_id)
         if box is None:
             masks[class_id] = Mask.empty((i, j, k))
         else:

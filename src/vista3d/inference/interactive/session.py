@@ -21,7 +21,7 @@ from vista3d.inference.interactive import storage
 from vista3d.inference.interactive.clicks import Click, Space
 from vista3d.inference.interactive.history import History
 from vista3d.inference.interactive.labelled import painted
-from vista3d.inference.interactive.masks import Mask, masks_of, values_of
+from vista3d.inference.interactive.masks import Mask, masks_of
 from vista3d.inference.interactive.pointer import Pointer, PointMask, Prompt
 from vista3d.inference.interactive.scene import (
     Colour,
@@ -330,23 +330,18 @@ class InteractiveSession:
             msg += f"{labels.dtype} {labels.shape}"
             raise UsageError(msg)
         scene, made = self._history.present, dict[int, int]()
-        masks = masks_of(labels, values_of(labels))
+        masks = masks_of(labels)
         for value in masks:
             name = (names or {}).get(value) or f"label {value}"
             known = (o for o in scene if o.name == name and o.id not in made.values())
             old = next((thing for thing in known if not thing.locked), None)
             if old is None:
-                thing = self._made(scene, name, self._vocabulary.single(name), None)
-                scene = scene.added(thing)
-            else:  # all are emptied first, as in an automatic run
-                thing = old.started(Mask.empty(self._shape))
-                scene = scene.changed(thing)
-            made[value] = thing.id
-        for value, object_id in made.items():
-            thing = scene.objects[object_id].started(masks[value])
-            scene = scene.painted(thing, self._overlap, apart=made.values())
+                old = self._made(scene, name, self._vocabulary.single(name), None)
+                scene = scene.added(old)
+            made[value] = old.id
         if made:
-            self._history.push(scene)
+            begun = {object_id: masks[value] for value, object_id in made.items()}
+            self._history.push(self._started(scene, begun))
         return made
 
     @_alone
@@ -399,8 +394,7 @@ class InteractiveSession:
             raise UsageError(msg)
         labels, ids = self._automatic(classes, progress=progress, cancel=cancel)
         found = masks_of(labels, ids)
-        scene, done = self._history.present, []
-        nothing = Mask.empty(self._shape)
+        scene, begun = self._history.present, dict[int, Mask]()
         for class_id, mask in found.items():
             old = next((o for o in scene if o.class_id == class_id), None)
             if not mask or (old is not None and old.locked):
@@ -408,17 +402,10 @@ class InteractiveSession:
             if old is None:
                 old = self._made(scene, None, class_id, None)
                 scene = scene.added(old)
-            # All are emptied first: what a run replaces does not stand in the way of the rest.
-            scene = scene.changed(old.started(nothing))
-            done.append(old.id)
-        for object_id in done:
-            thing = scene.objects[object_id]
-            mask = found[int(thing.class_id or 0)]
-            # One label a voxel: what a run finds does not overlap.
-            scene = scene.painted(thing.started(mask, automatic=True), self._overlap, apart=done)
-        if done:
-            self._history.push(scene)
-        return tuple(done)
+            begun[old.id] = mask
+        if begun:
+            self._history.push(self._started(scene, begun, automatic=True))
+        return tuple(begun)
 
     @_alone
     def undo(self) -> bool:
@@ -501,6 +488,19 @@ class InteractiveSession:
         return SessionObject(
             scene.next_id, name, class_id, novel, nothing, nothing, nothing, nothing
         )
+
+    def _started(
+        self, scene: Scene, masks: Mapping[int, Mask], *, automatic: bool = False
+    ) -> Scene:
+        """Objects begun again from the masks of one label map, by object id."""
+        # All are emptied first: what is replaced does not stand in the way of the rest.
+        nothing = Mask.empty(self._shape)
+        scene = scene.changed(*(scene.objects[i].started(nothing) for i in masks))
+        for object_id, mask in masks.items():
+            thing = scene.objects[object_id].started(mask, automatic=automatic)
+            # One label a voxel: they do not overlap.
+            scene = scene.painted(thing, self._overlap, apart=masks)
+        return scene
 
     def _push(self, changed: SessionObject) -> None:
         self._history.push(self._history.present.changed(changed))

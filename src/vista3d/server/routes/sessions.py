@@ -113,8 +113,8 @@ async def post_labels(
     """
 
     def work(mask: Volume) -> Edit:
-        names, values = mask.meta.labels, values_of(mask.array)
-        if name and len(values) == 1:
+        names = mask.meta.labels
+        if name and len(values := values_of(mask.array)) == 1:
             names = {values[0]: name, **names}
         return service.add_labels(session, mask.array, names)
 
