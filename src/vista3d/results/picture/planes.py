@@ -95,13 +95,7 @@ def cut_planes(
     orientation = volume.geometry.orientation
     axes = [next(a for a in range(3) if orientation[a] in pair) for pair in _PAIRS]
     listed = tuple(clicks)
-    whole = [
-        replace(
-            _cut(labels, volume, at, axes, layout, keep),
-            marks=_marks(listed, volume, at, axes, layout),
-        )
-        for layout in _LAYOUTS
-    ]
+    whole = [_cut(labels, volume, at, axes, layout, keep, listed) for layout in _LAYOUTS]
     kept = [_extent(whole, world) for world in range(3)]
     axial, coronal, sagittal = (
         _crop(plane, kept[rows], kept[columns])
@@ -117,6 +111,7 @@ def _cut(
     axes: list[int],
     layout: tuple[int, int, int, str, str],
     keep: NDArray[np.bool_],
+    clicks: Iterable[tuple[Sequence[float], bool]],
 ) -> Plane:
     fixed, rows, columns, top, left = layout
     index: list[int | slice] = [slice(None)] * 3
@@ -128,36 +123,21 @@ def _cut(
         image, label = image.T, label.T
     # An orientation letter names the side towards which the voxel index grows.
     towards = volume.geometry.orientation
-    flip = tuple(
-        slice(None, None, -1 if towards[axes[world]] == side else 1)
-        for world, side in ((rows, top), (columns, left))
-    )
-    spacing = volume.geometry.spacing
-    size = (float(spacing[axes[rows]]), float(spacing[axes[columns]]))
-    return Plane(image[flip], label[flip], size, (left, _OTHER[left], top, _OTHER[top]))
-
-
-def _marks(
-    clicks: Iterable[tuple[Sequence[float], bool]],
-    volume: Volume,
-    at: tuple[int, int, int],
-    axes: list[int],
-    layout: tuple[int, int, int, str, str],
-) -> tuple[Mark, ...]:
-    """Where clicks near a plane lie in it, by the axes and flips of `_cut`."""
-    fixed, rows, columns, top, left = layout
+    turned = [towards[axes[world]] == side for world, side in ((rows, top), (columns, left))]
+    flip = tuple(slice(None, None, -1 if turn else 1) for turn in turned)
     spacing, shape = volume.geometry.spacing, volume.geometry.shape
-    towards = volume.geometry.orientation
-
-    def along(voxel: Sequence[float], world: int, first: str) -> float:
-        axis = axes[world]
-        return shape[axis] - 1 - voxel[axis] if towards[axis] == first else voxel[axis]
-
-    return tuple(
-        Mark(along(voxel, rows, top), along(voxel, columns, left), positive)
-        for voxel, positive in clicks
-        if abs(voxel[axes[fixed]] - at[axes[fixed]]) * spacing[axes[fixed]] <= NEAR_MM
-    )
+    size = (float(spacing[axes[rows]]), float(spacing[axes[columns]]))
+    marks = []
+    for voxel, positive in clicks:
+        if abs(voxel[axes[fixed]] - at[axes[fixed]]) * spacing[axes[fixed]] > NEAR_MM:
+            continue
+        row, column = (
+            shape[axes[world]] - 1 - voxel[axes[world]] if turn else voxel[axes[world]]
+            for world, turn in zip((rows, columns), turned, strict=True)
+        )
+        marks.append(Mark(row, column, positive))
+    letters = (left, _OTHER[left], top, _OTHER[top])
+    return Plane(image[flip], label[flip], size, letters, tuple(marks))
 
 
 def _extent(planes: list[Plane], world: int) -> slice:
@@ -212,4 +192,4 @@ def _crop(plane: Plane, rows: slice, columns: slice) -> Plane:
         replace(mark, row=mark.row - rows.start, column=mark.column - columns.start)
         for mark in plane.marks
     )
-    return Plane(plane.image[part], plane.labels[part], plane.spacing, plane.letters, marks)
+    return replace(plane, image=plane.image[part], labels=plane.labels[part], marks=marks)
