@@ -22,6 +22,10 @@ _OWN = 0.3
 """Share of the spread between patients that a structure does not have in common with its group:
 lobes of one density must be told apart by their place, as on scans."""
 
+_UPTAKE = 0.25
+"""Spread of what a structure takes up of a phase's contrast: livers and spleens differ in blood
+flow, so that either may be the brighter one (115 and 107 HU in `crlm_1004`)."""
+
 
 def synthesise(tissue: Tensor, rng: np.random.Generator, spacing: float) -> Tensor:
     """Draw a CT for tissue codes.
@@ -40,7 +44,8 @@ def synthesise(tissue: Tensor, rng: np.random.Generator, spacing: float) -> Tens
     mean, spread, texture, enhancement = base_tables()
     arterial, venous = _phase(rng)
     mean = mean + spread * _deviations(rng)
-    mean = mean + enhancement @ np.array([arterial, venous], np.float32)
+    uptake = 1 + _UPTAKE * _deviations(rng)
+    mean = mean + uptake * (enhancement @ np.array([arterial, venous], np.float32))
     hu = torch.from_numpy(mean)[tissue]
     # Interior: fat with islands of unlabelled muscle and vessels.
     grain = smooth_noise(shape, zoom * rng.uniform(3, 8), generator)

@@ -50,7 +50,7 @@ _TISSUES: dict[str, tuple[float, float, float]] = {
 # Enhancement added at full contrast, HU (arterial, portal venous).
 _ENHANCEMENT: dict[str, tuple[float, float]] = {
     "liver": (15, 55),
-    "spleen": (70, 75),
+    "spleen": (70, 62),
     "pancreas": (60, 50),
     "left kidney": (110, 150),
     "right kidney": (110, 150),
