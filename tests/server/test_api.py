@@ -257,10 +257,10 @@ def test_a_mask_can_be_given(client, session):
     ("array", "affine", "word"),
     [
         (np.ones((5, 5, 5), np.uint8), AFFINE, "shape"),
-        (np.ones(SHAPE, np.uint8), np.eye(4), "affine"),
+        (np.ones(SHAPE, np.uint8), np.eye(4), "not on the grid"),
         ((np.arange(np.prod(SHAPE)) % 3).astype(np.uint8).reshape(SHAPE), AFFINE, "several values"),
-        (np.full(SHAPE, 0.5, np.float32), AFFINE, "fractions"),
-        (np.full(SHAPE, np.nan, np.float32), AFFINE, "0 to 65535"),
+        (np.full(SHAPE, 0.5, np.float32), AFFINE, "whole numbers from 0 to 65535"),
+        (np.full(SHAPE, np.nan, np.float32), AFFINE, "whole numbers from 0 to 65535"),
     ],
 )
 def test_a_mask_of_another_grid_is_refused(client, session, array, affine, word):
