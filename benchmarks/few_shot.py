@@ -14,6 +14,7 @@ The structure must be one that the shipped model never saw: the mandible of Open
 from are the first k patients of the training split in which it is drawn, test scans come from
 patients of the other split. Dice on the original grid; an empty prediction counts 0.
 
+FOLDER/study.json     what is asked; a folder of another question is refused
 FOLDER/k<cases>/data/     the scans as an nnU-Net raw data set, by links, mandible = 1
 FOLDER/<method>_k<cases>.json     a finished cell; the table is made of these, a rerun skips them
 
@@ -60,12 +61,25 @@ def main(arguments: list[str]) -> None:
     learn, test = split(options.data, options.label, options.test)
     counts = [len(learn) if c == "all" else int(c) for c in options.cases.split(",")]
     options.output.mkdir(parents=True, exist_ok=True)
+    claim_study(options)
     for count in counts:
         for method in options.methods.split(","):
             cell = options.output / f"{method}_k{count}.json"
             if not cell.is_file():
                 run_cell(method, learn[:count], test, options, cell)
             print(table(options.output), flush=True)
+
+
+def claim_study(options: argparse.Namespace) -> None:
+    """A folder is of one question: its finished cells are not those of another one."""
+    names = ("data", "label", "model", "minutes", "clock", "test", "seed")
+    asked = {name: str(getattr(options, name)) for name in names}
+    path = options.output / "study.json"
+    if not path.is_file():
+        path.write_text(json.dumps(asked, indent=1))
+    before = json.loads(path.read_text())
+    if other := [f"{n} {before[n]}, not {asked[n]}" for n in names if before[n] != asked[n]]:
+        sys.exit(f"{options.output} is of another study ({'; '.join(other)}): take another folder")
 
 
 def split(data: Path, label: str, tests: int) -> tuple[list[str], list[str]]:

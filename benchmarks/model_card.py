@@ -10,13 +10,11 @@ words or weights. What people say about a model is in src/vista3d/card/words/.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import vista3d.card
 from benchmarks.machine import describe
 from vista3d.card import as_markdown, card_of, results_from
-from vista3d.card.results import results_of
 
 TABLES = Path(vista3d.card.__file__).parent / "results"
 MODEL, CARD = "mini", Path("docs/model_card.md")
@@ -33,12 +31,7 @@ def main(arguments: list[str]) -> None:
     machine = options.machine or f"{here['cores']} cores of {here['cpu']}"
     measured = results_from(options.evaluation, options.training, machine)
     if measured is not None:
-        kept = results_of(MODEL)
-        both = replace(
-            kept,
-            performance=measured.performance or kept.performance,
-            training=measured.training or kept.training,
-        )
+        both = card_of(MODEL, measured).results
         (TABLES / f"{MODEL}.json").write_text(both.to_json(), encoding="utf-8")
     CARD.write_text(as_markdown(card_of(MODEL)), encoding="utf-8")
     print(f"{CARD} is up to date")

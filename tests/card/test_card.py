@@ -10,7 +10,8 @@ import pytest
 
 from tests.card.conftest import NAMED, SMALL
 from vista3d.card import as_atlas, as_markdown, card_of, results_from
-from vista3d.card.results import Results, Table
+from vista3d.card.card import checksum
+from vista3d.card.results import Results, Table, results_of
 from vista3d.card.words import Words, words_of
 from vista3d.errors import InputError, WeightsError
 from vista3d.evaluation.metrics.score import Score, one_sided
@@ -141,7 +142,10 @@ def test_learning_curves_of_a_training_run(tmp_path):
 
 def evaluation(folder: Path, settings: Settings, rows: list[Row]) -> Path:
     """The folder of a run with one case, as `vista3d evaluate` leaves it."""
-    model = {"name": "mini", "runtime": "openvino", "precision": "bf16", "device": "cpu"}
+    model = {
+        "name": "mini", "sha256": checksum("mini"), "runtime": "openvino", "precision": "bf16",
+        "device": "cpu",
+    }  # fmt: skip
     document = {
         "format": FORMAT, "settings": settings.document(), "model": model, "failures": {},
         "cases": [{"dataset": row.dataset, "case": row.case, "file": f"{row.case}.json"}
@@ -152,7 +156,8 @@ def evaluation(folder: Path, settings: Settings, rows: list[Row]) -> Path:
     (own / "run.json").write_text(json.dumps(document))
     for case in {row.case for row in rows}:
         values = [row.to_json() for row in rows if row.case == case]
-        (own / f"{case}.json").write_text(json.dumps({"rows": values}))
+        about = {"settings": settings.document(), "model": model, "rows": values}
+        (own / f"{case}.json").write_text(json.dumps(about))
     return folder
 
 
@@ -163,13 +168,17 @@ def test_tables_of_an_automatic_evaluation(tmp_path):
         Row("Set", "b", "b", "liver", 1, 0, 0, missed),
         Row("Set", "b", "b", "spleen", 3, 0, 0, one_sided(0.0, 5.0)),
     ]
-    results = results_from(evaluation(tmp_path, Settings("auto"), rows), None)
+    results = results_from(evaluation(tmp_path, Settings("auto", tolerance_mm=5), rows), None)
     assert results is not None
     (table,) = results.performance
     lines = {row[0]: row for row in table.rows}
-    assert lines["liver"] == ("liver", 2, "0.400 [0.00, 0.80]", "0.450 [0.00, 0.90]", 1, 0, 0)
-    assert lines["spleen"] == ("spleen", 0, "0.000", "0.000", 0, 1, 1)
+    assert table.columns[3:5] == ("Dice", "surface Dice, 5 mm")
+    assert lines["liver"][1:5] == ("2", "0.0", "0.400 (0.000 to 0.800)", "0.450 (0.000 to 0.900)")
+    assert lines["liver"][6:] == ("−45 %", "1", "–")
+    assert lines["spleen"][1:4] == ("0", "0.0", "0.000")
+    assert lines["spleen"][-1] == "1 of 1"
     assert "2 scans of Set" in table.notes[0]
+    assert "`vista3d evaluate --protocol auto --tolerance 5`" in table.notes[0]
     assert "openvino bf16" in table.notes[0]
 
 
@@ -183,10 +192,32 @@ def test_tables_of_clicks_have_a_column_a_budget(tmp_path):
     assert results is not None
     (table,) = results.performance
     assert table.columns == ("structure", "scans", "1 click", "3 clicks")
-    assert ("tumour", 1, "0.500", "0.750") in table.rows
+    assert ("tumour", "1", "0.500", "0.750") in table.rows
     text = as_markdown(card_of("mini", results))
     assert "| tumour | 1 | 0.500 | 0.750 |" in text
-    assert "Held-out OpenKBP" not in text  # what the package has is of another measurement
+    assert "brain-stem" not in text.split("## How well")[1].split("## Where")[0]
+    assert "Learning curves" in text  # nobody measured another training
+
+
+def test_an_evaluation_of_another_model_is_refused(tmp_path, checkpoint):
+    row = Row("Set", "a", "a", "liver", 1, 0, 0, Score(0.8, 0.9, 2.0, 10.0, 11.0))
+    results = results_from(evaluation(tmp_path, Settings("auto"), [row]), None)
+    with pytest.raises(InputError, match="of another model"):
+        card_of(str(checkpoint), results)
+    file = tmp_path / "auto" / "run.json"
+    (tmp_path / "point").mkdir()
+    text = file.read_text().replace(checksum("mini"), "0" * 64).replace('"auto"', '"point"')
+    (tmp_path / "point" / "run.json").write_text(text)
+    (tmp_path / "point" / "a.json").write_text(
+        (tmp_path / "auto" / "a.json").read_text().replace(checksum("mini"), "0" * 64)
+        .replace('"auto"', '"point"')
+    )  # fmt: skip
+    with pytest.raises(InputError, match="runs of 2 models"):
+        results_from(tmp_path, None)
+
+
+def test_the_tables_in_the_package_are_of_the_weights_in_the_package():
+    assert results_of("mini").model == checksum("mini")
 
 
 def test_folders_without_a_run_are_refused(tmp_path):

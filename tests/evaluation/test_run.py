@@ -249,7 +249,7 @@ def test_runs_with_nothing_in_common(data, weights, tmp_path, caplog):
     compare([tmp_path / "liver", tmp_path / "liver"])
     assert "nothing of them is compared" not in caplog.text
     compare([tmp_path / "liver", tmp_path / "spleen"])
-    assert "liver and spleen (auto) scored no structure of a scan both" in caplog.text
+    assert "liver and spleen (auto) scored no structure of a scan after as many" in caplog.text
 
 
 def test_runs_side_by_side(finished, tmp_path):

@@ -120,3 +120,15 @@ def test_a_false_positive_that_is_gone_is_a_gain():
     whole, _ = differences(two, one, official=True)
     assert whole.pairs == 1
     assert whole.dice.value == pytest.approx(0.1)
+
+
+def test_clicks_count_where_dice_counts():
+    """Ten scans of which eight do not show the structure are not clicked, and say nothing."""
+    rows = [row(f"c{n}", "liver", plain(0.9), 5, 5) for n in range(2)]
+    rows += [row(f"d{n}", "liver", masks(False, False), 5, 0) for n in range(8)]
+    rows += [row("c0", "spleen", plain(0.5), 5, 1)]
+    lines = {line.structure: line for line in summarise(rows, official=False)}
+    assert lines["liver"].used == 5
+    assert lines[ALL].used == 3  # mean of the structures, as Dice
+    (_, none) = summarise([row("d", "liver", masks(False, False), 5, 0)], official=False)
+    assert none.used == 0

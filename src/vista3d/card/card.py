@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vista3d.card.results import Results, results_of
 from vista3d.card.words import Words, words_of
+from vista3d.errors import InputError
 from vista3d.network.metadata import CheckpointMeta
 
 
@@ -39,9 +40,11 @@ def card_of(model: str, results: Results | None = None) -> Card:
 
     Args:
         model: a shipped or a published model's name, or a path.
-        results: measured tables; None: those of the package, for a named model.
+        results: measured tables, which take the place of those that the package has of a named
+            model.
 
     Raises:
+        InputError: the tables are of another model.
         WeightsError: no such model, or a damaged file.
     """
     from vista3d.network.about import about
@@ -54,14 +57,39 @@ def card_of(model: str, results: Results | None = None) -> Card:
     if name is None:
         ours = {path: name for name, path in EMBEDDED.items()}
         name = ours.get(Path(model).absolute())
-    if results is None:
-        results = Results() if name is None else results_of(name)
+    known = Results() if name is None else results_of(name)
+    if results is not None:
+        known = _measured(model, results, known)
     words = words_of(name)
     base = meta.lineage[-1][0]
     if name is None and base in (*EMBEDDED, *PUBLISHED):
         words = _inherited(words, base)
     version = _package_version() if name in EMBEDDED else words.version
-    return Card(meta, _parameters(meta), words, results, size, version)
+    return Card(meta, _parameters(meta), words, known, size, version)
+
+
+def _measured(model: str, results: Results, known: Results) -> Results:
+    """What was measured now; of the rest, what the package has."""
+    if results.model and results.model != checksum(model):
+        msg = f"the evaluation is of another model than {model} (checksum {results.model[:12]}): "
+        msg += f"evaluate this one: `vista3d evaluate DATA -m {model} -o RUN`"
+        raise InputError(msg)
+    if not results.performance:
+        results = replace(results, performance=known.performance, model=known.model)
+    return replace(results, training=results.training or known.training)
+
+
+def checksum(model: str) -> str:
+    """Of weights and settings, as evaluations state it.
+
+    Raises:
+        WeightsError: it is not on this machine.
+    """
+    from vista3d.evaluation.settings import describe_model
+    from vista3d.inference import load
+
+    about = describe_model(load(model, device="cpu", runtime="torch", precision="fp32"))
+    return str(about["sha256"])
 
 
 def _inherited(words: Words, base: str) -> Words:

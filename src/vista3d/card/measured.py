@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from vista3d.card.results import Results
@@ -18,14 +19,12 @@ def results_from(
         machine: what the training ran on.
 
     Raises:
-        InputError: a folder without a run.
+        InputError: a folder without a run, or with runs of several models.
     """
     if evaluation is None and training is None:
         return None
     from vista3d.card.evaluated import evaluated
     from vista3d.card.trained import trained
 
-    return Results(
-        performance=() if evaluation is None else evaluated(evaluation),
-        training=() if training is None else (trained(training, machine),),
-    )
+    results = Results() if evaluation is None else evaluated(evaluation)
+    return replace(results, training=() if training is None else (trained(training, machine),))

@@ -1,6 +1,6 @@
 """Measured tables of a model; those of the named ones are package data.
 
-    {"performance": [TABLE, ...], "training": [TABLE, ...]}
+    {"performance": [TABLE, ...], "training": [TABLE, ...], "model": SHA256}
     TABLE = {"title": str, "notes": [str, ...], "columns": [str, ...], "rows": [[cell, ...], ...]}
 
 A cell is text or a number; a number is shown with three decimals, a whole one with none.
@@ -51,10 +51,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Results:
-    """How well a model works, and what its training cost."""
+    """How well a model works, and what its training cost.
+
+    Attributes:
+        performance: tables of evaluations.
+        training: learning curves.
+        model: checksum of the model that was evaluated (`evaluation.settings.describe_model`); ""
+            where nobody stated it.
+    """
 
     performance: tuple[Table, ...] = ()
     training: tuple[Table, ...] = ()
+    model: str = ""
 
     def to_json(self) -> str:
         """For a file of the package."""
@@ -71,7 +79,7 @@ def results_of(name: str) -> Results:
         tuple(Table.of(table) for table in values.get(part, ()))
         for part in ("performance", "training")
     )
-    return Results(performance, training)
+    return Results(performance, training, values.get("model", ""))
 
 
 def shown(cell: Cell) -> str:

@@ -167,11 +167,10 @@ def _show(report: Report, output: Path | None, as_json: bool) -> None:
     from vista3d.evaluation.report.files import summary_document
     from vista3d.evaluation.report.markdown import markdown
 
-    listed = [(run, report.lines(run)) for run in report.runs]
     if as_json:
-        typer.echo(json.dumps(summary_document(listed), indent=1))
+        typer.echo(json.dumps(summary_document(report.listed), indent=1))
         return
-    typer.echo(markdown(listed))
+    typer.echo(markdown(report.listed))
     if output is not None:
         typer.echo(f"{output / 'report.html'}: tables, curves and worst cases")
 

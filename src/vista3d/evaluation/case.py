@@ -40,6 +40,8 @@ class EvaluationCase:
             unknown in this scan, and neither asked for nor scored.
         prompts: global ids that the data set annotates in any scan: what an automatic run is asked
             for unless that is everything. They do not depend on the scan, and say nothing about it.
+        others: what the label file states besides, and is not evaluated. Released rules look at
+            the lesions of an organ.
     """
 
     dataset: str
@@ -49,6 +51,7 @@ class EvaluationCase:
     label: Path
     targets: tuple[Target, ...]
     prompts: tuple[int, ...]
+    others: tuple[Target, ...] = ()
 
 
 def mask_of(labels: np.ndarray, target: Target) -> np.ndarray:

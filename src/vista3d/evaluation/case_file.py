@@ -6,6 +6,7 @@ is the same. No time is written: the same run gives the same bytes.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -35,13 +36,15 @@ def identity(case: EvaluationCase, settings: Settings, model: dict[str, Any]) ->
         OSError: a file cannot be read.
     """
     files = {"image": describe_source(case.image), "label": describe_source(case.label)}
-    targets = [asdict(target) for target in case.targets]
+    targets, others = ([asdict(t) for t in some] for some in (case.targets, case.others))
     document: dict[str, Any] = plain(
         {
             "format": FORMAT,
             "vista3d": __version__,
+            "patient": case.patient,
             "files": {name: about["sha256"] for name, about in files.items()},
             "targets": targets,
+            "others": others,
             "prompts": case.prompts,
             "settings": settings.document(),
             "model": model,
@@ -67,5 +70,8 @@ def read_rows(path: Path, about: dict[str, Any]) -> list[Row] | None:
 
 
 def _safe(name: str) -> str:
-    """A file name from a name that somebody's list gives."""
-    return re.sub(r"[^\w.+-]", "_", name).lstrip(".") or "_"
+    """A file name from a name that somebody's list gives; different ones stay different."""
+    safe = re.sub(r"[^\w.+-]", "_", name).lstrip(".")
+    if safe == name:
+        return name
+    return f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -53,20 +53,22 @@ class CaseRun:
         chosen = self.settings.experiment.function(self.settings.official)
         rows: list[Row] = []
         worst: tuple[Row, Answer] | None = None  # at the last budget, for the picture
-        for answer in chosen(scan, self.case.targets, self.settings.clicks):
+        # Where no voxel means "not drawn", the truth says nothing of what has none.
+        targets = [t for t in self.case.targets if t.absence or scan.truth(t).any()]
+        for answer in chosen(scan, targets, self.settings.clicks) if targets else ():
             row = self._row(scan, answer)
-            if not row.score.truth_ml and not answer.target.absence:
-                continue  # not drawn: the truth says nothing
             rows.append(row)
             if answer.clicks == self.settings.clicks[-1] and not _better(row, worst):
                 worst = row, answer
         if self.folder is not None:
             path = case_file.path_of(self.folder, self.settings, self.case)
+            drawn = path.with_suffix(".jpg")
+            drawn.unlink(missing_ok=True)  # of a former run
             if worst is not None:
                 answer = worst[1]
                 picture = draw_errors(scan.volume, scan.truth(answer.target), answer.mask)
                 if picture is not None:
-                    write_picture(path.with_suffix(".jpg"), picture)
+                    write_picture(drawn, picture)
             case_file.write_rows(path, rows, self._identity())
         return rows
 
@@ -89,9 +91,7 @@ class CaseRun:
 
 def _better(row: Row, worst: tuple[Row, Any] | None) -> bool:
     """Whether a row is no candidate for the picture: better than the worst, or without a score."""
-    return row.score.outcome == "true negative" or (
-        worst is not None and row.score.dice >= worst[0].score.dice
-    )
+    return row.score.outcome == "true negative" or (worst is not None and row.rank >= worst[0].rank)
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:

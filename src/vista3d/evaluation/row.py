@@ -40,6 +40,11 @@ class Row:
         """Whose scan, in a run over several data sets."""
         return f"{self.dataset}/{self.patient}"
 
+    @property
+    def rank(self) -> tuple[float, str]:
+        """Ascending: the worst first, those of one Dice by name. NaN where nothing is scored."""
+        return self.score.dice, self.structure
+
     def to_json(self) -> dict[str, Any]:
         """Flat, for JSON and CSV."""
         return {

@@ -10,17 +10,20 @@ RUN/auto/DATASET/CASE.json, .jpg     one case, and a picture of what went worst 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vista3d.errors import InputError
+from vista3d.errors import InputError, UsageError
 from vista3d.evaluation import case_file
 from vista3d.evaluation.case_run import in_order
 from vista3d.evaluation.protocols import PROTOCOLS
 from vista3d.evaluation.row import Row
 from vista3d.evaluation.run import CaseEnd
 from vista3d.evaluation.settings import Settings
+from vista3d.evaluation.summary import Line, summarise
 from vista3d.results.json_file import write_json
 
 RUN_FILE = "run.json"
@@ -47,17 +50,24 @@ class Run:
     name: str = ""
     pictures: dict[tuple[str, str], Path] | None = None
 
+    @cached_property
+    def lines(self) -> list[Line]:
+        """Figures with intervals: `summary.summarise`."""
+        return summarise(self.rows, official=self.settings.official, seed=self.settings.seed)
+
 
 def collect(
     ends: list[CaseEnd], settings: Settings, model: dict[str, Any], folder: Path | None
 ) -> Run:
     """A run from how its cases ended; written to `folder`, if there is one."""
-    rows = in_order(row for end in ends for row in end.rows)
+    rows = told_apart(row for end in ends for row in end.rows)
     failures = {f"{e.case.dataset}/{e.case.name}": e.error for e in ends if e.state == "failed"}
     files = {}
     if folder is not None:
         paths = {
-            (e.case.dataset, e.case.name): case_file.path_of(folder, settings, e.case) for e in ends
+            (e.case.dataset, e.case.name): case_file.path_of(folder, settings, e.case)
+            for e in ends
+            if e.state != "failed"
         }
         files = {key: path.with_suffix(".jpg") for key, path in paths.items()}
         own = folder / settings.label
@@ -73,7 +83,7 @@ def collect(
         }
         write_json(own / RUN_FILE, document)
     name = model["name"]
-    return Run(settings, model, tuple(rows), failures, name, _existing(files))
+    return Run(settings, model, rows, failures, name, _existing(files))
 
 
 def read_runs(folder: Path) -> list[Run]:
@@ -95,17 +105,37 @@ def _read(file: Path, name: str) -> Run:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
         rows, pictures = [], {}
+        settings = Settings.from_document(document["settings"])
+        _ = settings.experiment  # there is such a protocol
+        model, failures = document["model"], document["failures"]
         for case in document["cases"]:
             path = file.parent / case["file"]
-            if path.is_file():  # a failed case has none
-                rows += [Row.from_json(row) for row in json.loads(path.read_text("utf-8"))["rows"]]
-                pictures[case["dataset"], case["case"]] = path.with_suffix(".jpg")
-        settings = Settings.from_document(document["settings"])
-        model, failures = document["model"], document["failures"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            about = json.loads(path.read_text("utf-8"))
+            if (about["settings"], about["model"]) != (document["settings"], model):
+                msg = f"{path} is of another run than {file}: run the evaluation again"
+                raise InputError(msg)
+            rows += [Row.from_json(row) for row in about["rows"]]
+            pictures[case["dataset"], case["case"]] = path.with_suffix(".jpg")
+    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
         msg = f"{file} or a case of it is damaged ({error!r}): run the evaluation again"
         raise InputError(msg) from error
-    return Run(settings, model, tuple(in_order(rows)), failures, name, _existing(pictures))
+    return Run(settings, model, told_apart(rows), failures, name, _existing(pictures))
+
+
+def told_apart(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Rows in order. What no model knows has nothing but the name that its data set gives it: where
+    several data sets give one name, it is a structure of each."""
+    rows = in_order(rows)
+    sets: dict[str, set[str]] = {}
+    for row in rows:
+        if row.class_id is None:
+            sets.setdefault(row.structure, set()).add(row.dataset)
+    return tuple(
+        replace(row, structure=f"{row.structure} ({row.dataset})")
+        if row.class_id is None and len(sets[row.structure]) > 1
+        else row
+        for row in rows
+    )
 
 
 def _existing(files: dict[tuple[str, str], Path]) -> dict[tuple[str, str], Path]:

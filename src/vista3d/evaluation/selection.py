@@ -44,11 +44,13 @@ def select(
             return False
         return not novel if protocol.targets == "known" else novel or bool(structures)
 
-    chosen = (
-        replace(case, targets=tuple(target for target in case.targets if wanted(target)))
-        for case in cases
-    )
-    return [case for case in chosen if case.targets]
+    chosen = []
+    for case in cases:
+        targets = tuple(target for target in case.targets if wanted(target))
+        others = tuple(target for target in case.targets if target not in targets)
+        if targets:
+            chosen.append(replace(case, targets=targets, others=others))
+    return chosen
 
 
 def _named(target: Target, name: str, vocabulary: Vocabulary) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vista3d.errors import UsageError
 from vista3d.evaluation.metrics import TOLERANCE_MM
-from vista3d.evaluation.protocols import Protocol, protocol
+from vista3d.evaluation.protocols import Protocol, protocol, takes_clicks
 
 if TYPE_CHECKING:
     from vista3d.inference import Model
@@ -55,6 +55,21 @@ class Settings:
         """Unique among the runs of one folder; part of file names."""
         parts = ("everything" * self.everything, "official" * self.official)
         return "-".join(filter(None, (self.protocol, *parts)))
+
+    @property
+    def command(self) -> str:
+        """What gives this run, with all that is not a default; click budgets are always stated."""
+        parts = [f"vista3d evaluate --protocol {self.protocol}"]
+        parts += ["--official"] * self.official
+        if takes_clicks(self.experiment, self.official):
+            parts.append(f"--clicks {','.join(map(str, self.clicks))}")
+        if self.structures:
+            parts.append(f'--classes "{",".join(self.structures)}"')
+        if self.tolerance_mm != TOLERANCE_MM:
+            parts.append(f"--tolerance {self.tolerance_mm:g}")
+        parts += ["--everything"] * self.everything
+        parts += [f"--seed {self.seed}"] * (self.seed != 0)
+        return " ".join(parts)
 
     def document(self) -> dict[str, Any]:
         """For files."""

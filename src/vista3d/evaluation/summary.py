@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vista3d.evaluation.metrics.intervals import Centre, Estimate, estimate
+from vista3d.evaluation.metrics.intervals import Centre, Estimate, estimate, mean_of_means
 from vista3d.evaluation.row import Row
 
 ALL = "all structures"
@@ -18,9 +18,11 @@ class Line:
     """One structure, or all of them, after a number of clicks.
 
     Attributes:
+        dataset: whose scans; "" for all scans of the run.
         structure: name, or `ALL`.
         clicks: budget; 0 for automatic results.
-        used: mean of the clicks made.
+        used: mean of the clicks made, over the same scans and structures as `dice`; 0 where there
+            are none. Clicks that emptied a mask where nothing is, are not among them.
         scans: whose truth holds the structure; for `ALL`, pairs of scan and structure.
         missed: of them, without a voxel found.
         absent: scans whose truth states that it is not there.
@@ -32,6 +34,7 @@ class Line:
         volume_error: mean, signed, as a share of the true volume.
     """
 
+    dataset: str
     structure: str
     clicks: int
     used: float
@@ -47,23 +50,29 @@ class Line:
 
 
 def summarise(rows: Iterable[Row], *, official: bool, seed: int = 0) -> list[Line]:
-    """Lines by structure and budget, those of `ALL` first. `ALL` averages the structures' means,
-    as the paper does: a rare structure weighs as much as a frequent one."""
+    """Lines by structure and budget, those of `ALL` first; then, of several data sets, the same for
+    each. `ALL` averages the structures' means, as the paper does: a rare structure weighs as much
+    as a frequent one."""
     rows = list(rows)
-    names = sorted({row.structure for row in rows})
+    sets = sorted({row.dataset for row in rows})
+    parts = {"": rows}
+    if len(sets) > 1:
+        parts |= {name: [row for row in rows if row.dataset == name] for name in sets}
     lines = []
-    for budget in sorted({row.clicks for row in rows}):
-        here = [row for row in rows if row.clicks == budget]
-        lines.append(_line(ALL, budget, here, names, official, seed))
-        for name in names:
-            own = [row for row in here if row.structure == name]
-            if own:
-                lines.append(_line(name, budget, own, [name], official, seed))
+    for dataset, part in parts.items():
+        names = sorted({row.structure for row in part})
+        for budget in sorted({row.clicks for row in part}):
+            here = [row for row in part if row.clicks == budget]
+            lines.append(_line((dataset, ALL, budget), here, names, official, seed))
+            for name in names:
+                own = [row for row in here if row.structure == name]
+                if own:
+                    lines.append(_line((dataset, name, budget), own, [name], official, seed))
     return lines
 
 
 def _line(
-    name: str, clicks: int, rows: list[Row], names: Sequence[str], official: bool, seed: int
+    key: tuple[str, str, int], rows: list[Row], names: Sequence[str], official: bool, seed: int
 ) -> Line:
     outcomes = [row.score.outcome for row in rows]
     scored = [row for row in rows if not (official and row.score.outcome == "false positive")]
@@ -73,10 +82,14 @@ def _line(
         return estimate(table, owners, centre=centre, seed=seed)
 
     present = [o in ("found", "missed") for o in outcomes]
+    counted = [row for row in scored if row.score.outcome != "true negative"]
+    used, _ = tabulate(counted, names, lambda row: row.used)
+    dataset, structure, clicks = key
     return Line(
-        structure=name,
+        dataset=dataset,
+        structure=structure,
         clicks=clicks,
-        used=float(np.mean([row.used for row in rows])),
+        used=mean_of_means(used) if counted else 0.0,
         scans=sum(present),
         missed=outcomes.count("missed"),
         absent=len(rows) - sum(present),

@@ -7,20 +7,23 @@ margin taken off a class's logit is the cheapest remedy: nothing is trained, no 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vista3d.errors import UsageError
-from vista3d.evaluation.case import EvaluationCase, mask_of
+from vista3d.errors import UsageError, Vista3DError
+from vista3d.evaluation.case import EvaluationCase
 from vista3d.evaluation.metrics import dice
-from vista3d.volume import check_ct, read, read_truth
+from vista3d.evaluation.scan import Scan
 
 if TYPE_CHECKING:
     from vista3d.inference import Model
     from vista3d.network.metadata import CheckpointMeta
+
+log = logging.getLogger(__name__)
 
 MARGINS = (0.0, 0.35, 0.7, 1.05, 1.4)
 """Tried, in logits: odds of 1 to 4 against the class."""
@@ -73,13 +76,16 @@ def calibrate(
     scores: dict[int, list[list[float]]] = {}
     for case in cases:
         listen(case.name)
-        volume = check_ct(read(case.image))
-        truth = read_truth(case.label, volume.geometry)
-        masks = {t.class_id: mask_of(truth, t) for t in case.targets if t.class_id is not None}
+        try:
+            scan = Scan.read(case, bare, seed=0)
+        except Vista3DError as error:
+            log.warning("%s is left out: %s", case.name, error)
+            continue
+        masks = {t.class_id: scan.truth(t) for t in case.targets if t.class_id is not None}
         drawn = {i: m for i, m in masks.items() if i in model.meta.classes and m.any()}
         if not drawn:
             continue
-        found = bare.segment(volume, list(drawn), output="evidence")
+        found = bare.segment(scan.volume, list(drawn), output="evidence")
         assert found.evidence is not None
         for number, mask in drawn.items():
             own = found.labels == number

@@ -56,6 +56,10 @@ def evaluation_cases(
         UsageError: no scan with a truth, labels for several data sets, or that none has.
     """
     listings = [listing for path in paths for listing in find_listings(path)]
+    names = [listing.name for listing in listings]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        msg = f"two data sets are called {', '.join(twice)}: their scans could not be told apart"
+        raise UsageError(msg)
     vocabulary = anatomy.Vocabulary.of(meta.names)
     file = rules_for(listings, choice.mapping)
     if choice.labels and len(listings) > 1:
@@ -75,11 +79,11 @@ def evaluation_cases(
         made = (_case(case, table, vocabulary) for case in cases)
         out += [case for case in made if case is not None][: choice.limit]
     if not out:
-        names = ", ".join(listing.name for listing in listings)
-        msg = f"{names}: no scan has a truth"
+        msg = f"{', '.join(names)}: no scan has a truth"
         if choice.split:
             msg = (
-                f"{names}: no scan of the {choice.split} split has a truth: take another (--split)"
+                f"{', '.join(names)}: no scan of the {choice.split} split has a truth: take "
+                "another (--split)"
             )
         raise UsageError(msg)
     return out

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from vista3d.errors import UsageError
+from vista3d.errors import InputError, UsageError
 from vista3d.evaluation.case import EvaluationCase
 from vista3d.evaluation.metrics import TOLERANCE_MM
 from vista3d.evaluation.protocols import budgets, takes_clicks
 from vista3d.evaluation.protocols import protocol as protocol_by_name
 from vista3d.evaluation.report import Report
 from vista3d.evaluation.run import Listener, ModelSource, run_cases
-from vista3d.evaluation.run_folder import collect
+from vista3d.evaluation.run_folder import Run, collect, read_runs
 from vista3d.evaluation.settings import Settings, describe_model
 from vista3d.studies.cases import Choice, evaluation_cases
 from vista3d.training.data.splits import Split
@@ -109,8 +110,8 @@ def evaluate(
         raise UsageError(msg)
     report = Report(tuple(runs))
     if output is not None:
-        report.write(output)
-    empty = [run.settings.protocol for run in runs if not report.lines(run)]
+        Report(_with_earlier(report.runs, output)).write(output)
+    empty = [run.settings.protocol for run in runs if not run.rows]
     if empty:
         msg = (
             f"{', '.join(empty)}: no structure was scored in any of {len(found)} scans, as none "
@@ -120,6 +121,17 @@ def evaluate(
             raise UsageError(msg)
         log.warning(msg)
     return report
+
+
+def _with_earlier(runs: Sequence[Run], folder: Path) -> tuple[Run, ...]:
+    """All protocols of the same model in the folder: its report is of them, too."""
+    try:
+        found = [run for run in read_runs(folder) if run.model == runs[0].model]
+    except InputError as error:  # of an earlier run, which must not take this one with it
+        log.warning("the report holds only what was run now: %s", error)
+        return tuple(runs)
+    now = {run.settings.label: run for run in runs}
+    return tuple(now.get(run.settings.label, replace(run, name=runs[0].name)) for run in found)
 
 
 def _warn_of_seen(cases: Sequence[EvaluationCase], meta: CheckpointMeta) -> None:

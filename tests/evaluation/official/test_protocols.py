@@ -1,5 +1,7 @@
 """The released protocols on a model that calls bright voxels the object (facts 5.1-5.4)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -115,6 +117,60 @@ def test_the_truth_chooses_among_the_trials(block):
     scan = scan_of(hu, labels, StandIn(threshold=0.9))
     answer = only(auto_point.auto_point(scan, (TARGET,), (1,)))
     np.testing.assert_array_equal(answer.mask, labels == 7)
+
+
+def test_the_best_trial_is_kept_and_not_the_last(block):
+    """Clicks find everything at first and ever less afterwards."""
+    hu, labels = block
+    asked = []
+
+    def worse(tokens, prompt):
+        asked.append(prompt)
+        return tokens > BRIGHT if len(prompt.points) == 1 else np.zeros_like(tokens, bool)
+
+    scan = scan_of(hu, labels, StandIn(window=48, threshold=0.9, answer=worse))
+    answer = only(auto_point.auto_point(scan, (TARGET,), (1,)))
+    assert asked
+    np.testing.assert_array_equal(answer.mask, labels == 7)
+
+
+def test_what_belongs_to_an_organ_is_clicked_with_it_whatever_a_run_evaluates(block):
+    """The liver of clicks holds its tumours (facts 5.3), also where only the liver is evaluated."""
+    hu, labels = block
+    labels = np.where(labels == 7, 9, 0)  # all that is left of the organ is its tumour
+    tumour = Target("hepatic tumor", 26, (9,))
+    for others, positive in (((), False), ((tumour,), True)):
+        scan = scan_of(hu, labels, StandIn(threshold=0.9))
+        scan = replace(scan, case=replace(scan.case, others=others))
+        list(auto_point.auto_point(scan, (TARGET,), (1,)))
+        assert any((prompt.labels == 1).any() for prompt in scan.points.prompts) == positive
+
+
+def test_the_lesion_is_taken_out_of_its_organ_whatever_a_run_evaluates(block):
+    hu, labels = block
+    labels = labels.copy()
+    labels[:, :, 4:12][labels[:, :, 4:12] == 7] = 9
+    tumour = Target("hepatic tumor", 26, (9,))
+    model = StandIn(known=(LIVER, 26))
+    scan = scan_of(hu, labels, model, dataset="Task03_Liver")
+    answers = list(point.point(scan, (TARGET,), (1,)))
+    assert answers[0].mask[:, :, 4:12].any()
+    scan = replace(scan, case=replace(scan.case, others=(tumour,)))
+    answers = list(point.point(scan, (TARGET,), (1,)))
+    assert [answer.target for answer in answers] == [TARGET]
+    assert not answers[0].mask[:, :, 5:11].any()
+
+
+def test_what_is_too_small_for_the_models_grid_is_missed(block):
+    hu, labels = block
+    labels = np.zeros_like(labels)
+    labels[7, 7, 7] = 7
+    scan = scan_of(hu, labels, StandIn(window=16, spacing=8.0))
+    answers = list(iterative.clicked(scan, (TARGET,), (1, 2)))
+    assert [(a.clicks, a.used, bool(a.mask.any())) for a in answers] == [
+        (1, 0, False),
+        (2, 0, False),
+    ]
 
 
 def test_iterative_clicks_empty_slices_without_truth(block):

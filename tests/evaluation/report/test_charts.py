@@ -5,7 +5,7 @@ import pytest
 
 from vista3d.evaluation.metrics.intervals import Estimate
 from vista3d.evaluation.report.charts import Curve, chart, strip, ticks
-from vista3d.evaluation.report.page import figure, interval, is_clear, signed
+from vista3d.evaluation.report.figures import figure, interval, is_clear, signed
 
 NAN = math.nan
 

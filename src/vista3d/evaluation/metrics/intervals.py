@@ -62,6 +62,11 @@ def estimate(
     return Estimate(value, float(low), float(high))
 
 
+def mean_of_means(table: np.ndarray) -> float:
+    """The value of `estimate` without an interval; [scans, structures], at least one not NaN."""
+    return float(_figures(table, np.ones((1, len(table)), np.int64), "mean")[0])
+
+
 def _figures(values: np.ndarray, times: np.ndarray, centre: Centre) -> np.ndarray:
     """[resamples]: the figure of each one. `times` [resamples, scans] counts the draws."""
     by_scans = _means if centre == "mean" else _medians

@@ -17,7 +17,7 @@ from vista3d.evaluation.answer import Answer
 from vista3d.evaluation.case import Target, mask_of
 from vista3d.evaluation.official.clicks import MERGED, Trial, trial
 from vista3d.evaluation.official.grid import Blend, OfficialGrid
-from vista3d.evaluation.official.lesions import without_lesions
+from vista3d.evaluation.official.lesions import with_lesion, without_lesions
 from vista3d.evaluation.official.prompt import window_prompt
 from vista3d.evaluation.scan import Scan
 from vista3d.inference.interactive.placing import surrounding
@@ -32,22 +32,23 @@ TRIALS = 3
 def auto_point(scan: Scan, targets: Sequence[Target], budgets: Sequence[int]) -> Iterator[Answer]:
     """Best of four in every window, blended; every structure thresholded by itself."""
     grid = OfficialGrid.of(scan, crop=True)
-    classes = tuple(target.class_id or 0 for target in targets)
+    corrected = with_lesion(scan, targets)
+    classes = tuple(target.class_id or 0 for target in corrected)
     table = scan.model.class_table(classes, "cpu")
-    by_class = {target.class_id: target for target in scan.case.targets}
-    chances = [scan.random(target) for target in targets]
-    blends, used = [Blend(grid) for _ in targets], [0] * len(targets)
+    by_class = {target.class_id: target for target in (*scan.case.targets, *scan.case.others)}
+    chances = [scan.random(target) for target in corrected]
+    blends, used = [Blend(grid) for _ in corrected], [0] * len(corrected)
     for start in grid.starts():
         window = _Window(grid, start)
         automatic = window.automatic(table)
-        for number, target in enumerate(targets):
+        for number, target in enumerate(corrected):
             best, clicks = _best(window, automatic[number], target, by_class, chances[number])
             blends[number].add(start, best)
             used[number] += clicks
     own = [grid.restore(blend.logits() > 0) for blend in blends]
-    masks = without_lesions(scan, targets, own)
-    for target, mask, clicks in zip(targets, masks, used, strict=True):
-        yield Answer(target, 1, clicks, mask)
+    masks = without_lesions(scan, corrected, own)
+    for number, target in enumerate(targets):
+        yield Answer(target, 1, used[number], masks[number])
 
 
 @dataclass(frozen=True, eq=False)

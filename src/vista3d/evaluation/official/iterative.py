@@ -47,6 +47,9 @@ def _each(
         truth = mask_of(grid.truth, target)
         if truth.any():
             yield from _curve(grid, target, truth, budgets, novel)
+        elif scan.truth(target).any():  # too small for the model's grid: nothing to click
+            for budget in budgets:
+                yield Answer(target, budget, 0, np.zeros(scan.labels.shape, bool))
 
 
 def _curve(

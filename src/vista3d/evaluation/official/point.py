@@ -12,7 +12,7 @@ from vista3d.evaluation.answer import Answer
 from vista3d.evaluation.case import Target, mask_of
 from vista3d.evaluation.official.clicks import Trial, centre
 from vista3d.evaluation.official.grid import Blend, OfficialGrid
-from vista3d.evaluation.official.lesions import without_lesions
+from vista3d.evaluation.official.lesions import with_lesion, without_lesions
 from vista3d.evaluation.official.prompt import window_prompt
 from vista3d.evaluation.scan import Scan
 
@@ -20,11 +20,12 @@ from vista3d.evaluation.scan import Scan
 def point(scan: Scan, targets: Sequence[Target], budgets: Sequence[int]) -> Iterator[Answer]:
     """Click in every window that holds a part of the structure."""
     grid = OfficialGrid.of(scan, crop=True)
-    blends = [Blend(grid) for _ in targets]
-    used = [0] * len(targets)
+    clicked = with_lesion(scan, targets)
+    blends = [Blend(grid) for _ in clicked]
+    used = [0] * len(clicked)
     for start in grid.starts():
         truth = grid.window(grid.truth, start)
-        for number, target in enumerate(targets):
+        for number, target in enumerate(clicked):
             there = mask_of(truth, target)
             if not there.any():
                 continue
@@ -33,6 +34,6 @@ def point(scan: Scan, targets: Sequence[Target], budgets: Sequence[int]) -> Iter
             blends[number].add(start, logits)
             used[number] += 1
     own = [grid.restore(blend.logits() > 0) for blend in blends]
-    masks = without_lesions(scan, targets, own)
-    for target, mask, clicks in zip(targets, masks, used, strict=True):
-        yield Answer(target, 1, clicks, mask)
+    masks = without_lesions(scan, clicked, own)
+    for number, target in enumerate(targets):
+        yield Answer(target, 1, used[number], masks[number])

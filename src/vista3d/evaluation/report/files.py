@@ -9,12 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from vista3d.evaluation.comparison import Difference
 from vista3d.evaluation.run_folder import Run
-from vista3d.evaluation.summary import Line
 from vista3d.results.json_file import write_json
 from vista3d.volume.writers import atomic_path
 
-Listed = Sequence[tuple[Run, Sequence[Line]]]
+Listed = Sequence[tuple[Run, Sequence[Difference]]]
+"""Runs, and how much better each is than the first of its protocol."""
 
 
 def summary_document(listed: Listed) -> dict[str, Any]:
@@ -28,9 +29,10 @@ def summary_document(listed: Listed) -> dict[str, Any]:
                 "model": run.model,
                 "scans": len({row.scan for row in run.rows}),
                 "failures": run.failures,
-                "figures": [_finite(asdict(line)) for line in lines],
+                "figures": [_finite(asdict(line)) for line in run.lines],
+                "differences": [_finite(asdict(line)) for line in better],
             }
-            for run, lines in listed
+            for run, better in listed
         ],
     }
 
@@ -40,16 +42,16 @@ def write_summary(path: Path, listed: Listed) -> Path:
     return write_json(path, summary_document(listed))
 
 
-def write_csv(folder: Path, listed: Listed) -> list[Path]:
+def write_csv(folder: Path, runs: Sequence[Run]) -> list[Path]:
     """`summary.csv`: a line for each structure and budget; `scores.csv`: for each mask."""
     lines = [
         {"run": run.name, "protocol": run.settings.label, **_flat(_finite(asdict(line)))}
-        for run, own in listed
-        for line in own
+        for run in runs
+        for line in run.lines
     ]
     scores = [
         {"run": run.name, "protocol": run.settings.label, **row.to_json()}
-        for run, _ in listed
+        for run in runs
         for row in run.rows
     ]
     return [_write(folder / "summary.csv", lines), _write(folder / "scores.csv", scores)]
@@ -60,8 +62,13 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> Path:
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _plain(cell) for name, cell in row.items()} for row in rows)
     return path
+
+
+def _plain(cell: Any) -> Any:
+    """Somebody's text that a spreadsheet would take for a formula, as text."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:

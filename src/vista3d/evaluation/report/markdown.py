@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vista3d.evaluation.metrics.intervals import Estimate
+from vista3d.evaluation.comparison import Difference
+from vista3d.evaluation.report.figures import interval
 from vista3d.evaluation.report.files import Listed
-from vista3d.evaluation.report.page import figure, interval, signed
+from vista3d.evaluation.report.tables import Grid, datasets, gains, structures
 from vista3d.evaluation.run_folder import Run
-from vista3d.evaluation.summary import ALL, Line
+from vista3d.evaluation.summary import ALL
 from vista3d.volume.writers import atomic_path
 
 
 def markdown(listed: Listed) -> str:
-    """A table for each run: all metrics where there is one budget, else Dice for each budget."""
-    return "\n\n".join(_run(run, lines) for run, lines in listed)
+    """For each run a table of its structures, one of several data sets, one of differences."""
+    return "\n\n".join(block for run, better in listed for block in _run(run, better))
 
 
 def write_markdown(path: Path, listed: Listed) -> Path:
@@ -25,66 +26,32 @@ def write_markdown(path: Path, listed: Listed) -> Path:
     return path
 
 
-def _run(run: Run, lines: Sequence[Line]) -> str:
+def _run(run: Run, better: Sequence[Difference]) -> Iterator[str]:
     settings = run.settings
     rules = ", everything prompted" if settings.everything else ""
     rules += ", released rules" if settings.official else ""
     scans = len({row.scan for row in run.rows})
     counted = f"{scans} scan{'s' * (scans != 1)}"
     # Of a single patient there is no interval.
-    sure = any(interval(line.dice) for line in lines)
+    sure = any(interval(line.dice) for line in run.lines)
     dice = "Dice with 95% intervals" if sure else "Dice"
-    head = f"**{settings.protocol}{rules}** ({run.name}, {counted}, {dice})\n"
-    if not lines:
-        return "\n".join([head, "No scan could be evaluated."])
-    budgets = sorted({line.clicks for line in lines})
-    table = _metrics(lines, settings.tolerance_mm) if len(budgets) == 1 else _curves(lines, budgets)
-    return "\n".join([head, *table])
+    yield f"**{settings.protocol}{rules}** ({run.name}, {counted}, {dice})"
+    if not run.lines:
+        yield "No scan could be evaluated."
+        return
+    yield _table(structures(run))
+    parts, gained = datasets(run), gains(better)
+    if parts.rows:
+        yield _table(parts)
+    if gained.rows:
+        yield f"{run.name} better than the first run by (Dice, paired):"
+        yield _table(gained)
 
 
-def _metrics(lines: Sequence[Line], tolerance_mm: float) -> list[str]:
-    names = [
-        "structure", "scans", "clicks made", "Dice", f"surface Dice, {tolerance_mm:g} mm",
-        "Hausdorff 95%, mm", "volume error", "missed", "false positives",
-    ]  # fmt: skip
-    rows = [
-        [
-            _name(line),
-            str(line.scans),
-            figure(line.used, 1),
-            _both(line.dice),
-            _both(line.surface_dice),
-            _both(line.hausdorff95_mm, 1),
-            f"{signed(100 * line.volume_error.value, 0)} %",
-            str(line.missed),
-            f"{line.false_positives} of {line.absent}" if line.absent else "–",
-        ]
-        for line in lines
-    ]
-    return _table(names, rows)
+def _table(grid: Grid) -> str:
+    lines = [grid.names, ("---",) * len(grid.names), *grid.rows]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
 
 
-def _curves(lines: Sequence[Line], budgets: Sequence[int]) -> list[str]:
-    names = ["structure", "scans", *(f"{n} click{'s' * (n != 1)}" for n in budgets)]
-    by_key = {(line.structure, line.clicks): line for line in lines}
-    rows = []
-    for structure in dict.fromkeys(line.structure for line in lines):
-        own = [by_key[structure, budget] for budget in budgets]
-        cells = [_both(line.dice) for line in own]
-        rows.append([_name(own[0]), str(own[0].scans), *cells])
-    made = [figure(by_key[ALL, budget].used, 1) for budget in budgets]
-    return _table(names, [*rows, ["clicks made, mean", "", *made]])
-
-
-def _name(line: Line) -> str:
-    return f"**{line.structure}**" if line.structure == ALL else line.structure
-
-
-def _both(value: Estimate, digits: int = 3) -> str:
-    ends = interval(value, digits)
-    return figure(value.value, digits) + (f" ({ends})" if ends else "")
-
-
-def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [names, ["---"] * len(names), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
+def _cell(text: str) -> str:
+    return f"**{text}**" if text == ALL else text.replace("|", "\\|")

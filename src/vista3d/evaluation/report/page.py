@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vista3d.errors import UsageError
-from vista3d.evaluation.comparison import Difference, differences
-from vista3d.evaluation.metrics.intervals import Estimate
+from vista3d.evaluation.comparison import Difference
 from vista3d.evaluation.report.charts import Curve, chart, strip
+from vista3d.evaluation.report.figures import figure, interval, is_clear, signed
 from vista3d.evaluation.report.files import Listed
 from vista3d.evaluation.row import Row
 from vista3d.evaluation.run_folder import Run
@@ -35,44 +35,42 @@ class Shown:
     """One run on the page.
 
     Attributes:
-        run: its rows and pictures.
-        lines: its figures.
+        run: its figures and pictures.
         better: than the first run of the same protocol; empty for that one itself.
         style: CSS class of its colour.
+        last: clicks that the tables are of; None where the runs of a group have none in common.
     """
 
     run: Run
-    lines: Sequence[Line]
     better: Sequence[Difference]
     style: str
+    last: int | None
 
     @property
-    def last(self) -> int:
-        """The largest budget: what the tables show."""
-        return self.run.settings.clicks[-1]
+    def lines(self) -> list[Line]:
+        """Of all scans."""
+        return [line for line in self.run.lines if not line.dataset]
 
     @property
-    def all(self) -> Line:
-        """All structures at the largest budget."""
-        return self.line(ALL, self.last)
-
-    def line(self, structure: str, clicks: int) -> Line:
-        """A line by its key."""
-        return next(x for x in self.lines if (x.structure, x.clicks) == (structure, clicks))
+    def parts(self) -> list[Line]:
+        """Of each data set, where there are several."""
+        return [line for line in self.run.lines if line.dataset and line.clicks == self.last]
 
     def named(self, structure: str) -> Line | None:
-        """A structure at the largest budget; None where this run does not have it."""
+        """A structure after the last click; None where this run does not have it."""
         found = (x for x in self.lines if (x.structure, x.clicks) == (structure, self.last))
         return next(found, None)
 
     def difference(self, structure: str) -> Difference | None:
-        """To the first run, at the largest budget."""
+        """To the first run, after the last click."""
         found = (x for x in self.better if (x.structure, x.clicks) == (structure, self.last))
         return next(found, None)
 
     def strip(self, structure: str) -> str:
-        """Scores of a structure at the largest budget."""
-        line = self.line(structure, self.last)
+        """Scores of a structure after the last click."""
+        line = self.named(structure)
+        if line is None:
+            return ""
         rows = [row for row in self.run.rows if row.clicks == self.last]
         if structure != ALL:
             rows = [row for row in rows if row.structure == structure]
@@ -90,10 +88,10 @@ class Shown:
         for row in self.run.rows:
             if row.clicks != self.last or math.isnan(row.score.dice):
                 continue
-            if row.scan not in worst or row.score.dice < worst[row.scan].score.dice:
+            if row.scan not in worst or row.rank < worst[row.scan].rank:
                 worst[row.scan] = row
         pictures = self.run.pictures or {}
-        rows = sorted(worst.values(), key=lambda row: row.score.dice)
+        rows = sorted(worst.values(), key=lambda row: row.rank)
         return [(row, _data_url(pictures[row.scan])) for row in rows if row.scan in pictures][
             :WORST
         ]
@@ -101,9 +99,15 @@ class Shown:
 
 @dataclass(frozen=True)
 class Group:
-    """All runs of one protocol."""
+    """All runs of one protocol.
+
+    Attributes:
+        runs: in the order of the report.
+        last: as `Shown.last`.
+    """
 
     runs: Sequence[Shown]
+    last: int | None
 
     @property
     def settings(self) -> Settings:
@@ -140,24 +144,18 @@ def write_page(path: Path, listed: Listed) -> Path:
     Raises:
         UsageError: Jinja is not installed.
     """
-    groups: dict[str, list[Shown]] = {}
     names = list(dict.fromkeys(run.name for run, _ in listed))
-    for run, lines in listed:
-        if not lines:  # every scan failed
-            continue
-        group = groups.setdefault(run.settings.label, [])
-        first = group[0].run if group else None
-        better = (
-            []
-            if first is None
-            else differences(
-                run.rows, first.rows, official=run.settings.official, seed=run.settings.seed
-            )
-        )
-        group.append(Shown(run, lines, better, f"c{names.index(run.name) % 6}"))
+    scored = [(run, better) for run, better in listed if run.lines]  # else every scan failed
+    groups = []
+    for label in dict.fromkeys(run.settings.label for run, _ in scored):
+        own = [(run, better) for run, better in scored if run.settings.label == label]
+        both = set.intersection(*({line.clicks for line in run.lines} for run, _ in own))
+        last = max(both, default=None)
+        shown = [Shown(r, better, f"c{names.index(r.name) % 6}", last) for r, better in own]
+        groups.append(Group(shown, last))
     scans = {row.scan for run, _ in listed for row in run.rows}
     text = _template().render(
-        groups=[Group(shown) for shown in groups.values()],
+        groups=groups,
         runs=[run for run, _ in listed],
         names=names,
         datasets=sorted(Counter(dataset for dataset, _ in scans).items()),
@@ -182,32 +180,6 @@ def _template() -> Template:
     environment.tests["clear"] = is_clear
     folder = resources.files(__package__)
     return environment.from_string(folder.joinpath("page.html.j2").read_text(encoding="utf-8"))
-
-
-def figure(value: float, digits: int = 3) -> str:
-    """A number for a table; a dash where there is none."""
-    if math.isnan(value):
-        return "–"
-    return "∞" if math.isinf(value) else f"{value:.{digits}f}"
-
-
-def interval(value: Estimate, digits: int = 3) -> str:
-    """Both ends; nothing where there is no interval."""
-    if math.isnan(value.low):
-        return ""
-    return f"{figure(value.low, digits)} to {figure(value.high, digits)}"
-
-
-def signed(value: float, digits: int = 3) -> str:
-    """A number with its sign, a true minus."""
-    if math.isnan(value):
-        return "–"
-    return f"{value:+.{digits}f}".replace("-", "−")
-
-
-def is_clear(value: Estimate) -> bool:
-    """Whether an interval of differences leaves out 0."""
-    return value.low > 0 or value.high < 0
 
 
 def _data_url(path: Path) -> str:

@@ -1,0 +1,33 @@
+"""Numbers as people read them in a report."""
+
+from __future__ import annotations
+
+import math
+
+from vista3d.evaluation.metrics.intervals import Estimate
+
+
+def figure(value: float, digits: int = 3) -> str:
+    """A number for a table; a dash where there is none."""
+    if math.isnan(value):
+        return "–"
+    return "∞" if math.isinf(value) else f"{value:.{digits}f}"
+
+
+def interval(value: Estimate, digits: int = 3) -> str:
+    """Both ends; nothing where there is no interval."""
+    if math.isnan(value.low):
+        return ""
+    return f"{figure(value.low, digits)} to {figure(value.high, digits)}"
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A number with its sign, a true minus."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def is_clear(value: Estimate) -> bool:
+    """Whether an interval of differences leaves out 0."""
+    return value.low > 0 or value.high < 0
