@@ -47,6 +47,7 @@ def test_numbers_for_people():
     assert figure(math.inf) == "∞"
     assert figure(NAN) == "–"
     assert signed(-0.5, 1) == "−0.5"
+    assert (signed(-0.0004), figure(-0.0004), figure(-0.01)) == ("+0.000", "0.000", "−0.010")
     assert interval(Estimate(0.5, NAN, NAN)) == ""
     assert interval(Estimate(3.0, 1.0, math.inf), 1) == "1.0 to ∞"
     assert is_clear(Estimate(0.1, 0.05, 0.2))

@@ -8,10 +8,10 @@ from vista3d.evaluation.metrics.intervals import Estimate
 
 
 def figure(value: float, digits: int = 3) -> str:
-    """A number for a table; a dash where there is none."""
+    """A number for a table, a true minus before it; a dash where there is none."""
     if math.isnan(value):
         return "–"
-    return "∞" if math.isinf(value) else f"{value:.{digits}f}"
+    return "∞" if math.isinf(value) else f"{_rounded(value, digits):.{digits}f}".replace("-", "−")
 
 
 def interval(value: Estimate, digits: int = 3) -> str:
@@ -22,10 +22,15 @@ def interval(value: Estimate, digits: int = 3) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """A number with its sign, a true minus."""
+    """A number with its sign."""
     if math.isnan(value):
         return "–"
-    return f"{value:+.{digits}f}".replace("-", "−")
+    return f"{_rounded(value, digits):+.{digits}f}".replace("-", "−")
+
+
+def _rounded(value: float, digits: int) -> float:
+    """Never the negative zero that -0.0004 would be shown as."""
+    return round(value, digits) + 0.0
 
 
 def is_clear(value: Estimate) -> bool:
