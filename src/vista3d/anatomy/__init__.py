@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from vista3d.anatomy.lookup import (
+    LEFT,
+    RIGHT,
     by_id,
     collections,
     dataset_ids,
@@ -15,6 +17,7 @@ from vista3d.anatomy.lookup import (
     groups,
     mirror,
     new_structure,
+    one_sided,
     resolve,
     search,
 )
@@ -25,6 +28,8 @@ STRUCTURES: Mapping[int, Structure]
 """All structures by id; read from the CSV on first use."""
 
 __all__ = [
+    "LEFT",
+    "RIGHT",
     "SPECIAL",
     "STRUCTURES",
     "CodedConcept",
@@ -40,6 +45,7 @@ __all__ = [
     "groups",
     "mirror",
     "new_structure",
+    "one_sided",
     "resolve",
     "search",
     "structures",

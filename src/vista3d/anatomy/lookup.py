@@ -169,6 +169,17 @@ def mirror(class_id: int) -> int:
     return _names().get(key_of(partner), class_id)
 
 
+RIGHT = ("liver", "gallbladder", "inferior vena cava", "superior vena cava")
+LEFT = ("spleen", "stomach", "heart")
+"""Organs without a partner, on one side of the midline in nearly everybody."""
+
+
+@functools.cache
+def one_sided() -> frozenset[int]:
+    """Ids of `RIGHT` and `LEFT`: a picture that shows one of them must not be mirrored."""
+    return frozenset(resolve([*RIGHT, *LEFT]))
+
+
 def dataset_ids(labels: Mapping[str, int]) -> dict[int, int]:
     """Local label values -> global ids by name; names that mean no single structure are left out.
 

@@ -69,6 +69,7 @@ def dataset_cases(
     head = mapping.head_of(listing.name)
     source = DataSource(
         listing.name, rules.weight, rules.variation, rules.complete, rules.absent, head,
+        mirror=anatomy.one_sided().isdisjoint(table.mapping.values()),
         licence=listing.licence,
     )  # fmt: skip
     shares = rules.shares

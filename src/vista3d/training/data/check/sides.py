@@ -33,8 +33,6 @@ CLEAR = 10.0
 BETTER = 0.7
 """Ratio of variances (mirrored / as it is) below which the mirrored labels fit better."""
 
-_RIGHT = ("liver", "gallbladder", "inferior vena cava", "superior vena cava")
-_LEFT = ("spleen", "stomach", "heart")
 _MIDDLE = (
     "spinal cord", "sacrum", "sternum", "trachea", "brain-stem", "thyroid gland", "vertebrae",
 )  # fmt: skip
@@ -115,7 +113,7 @@ def _sided(
     good: list[int] = []
     bad: list[int] = []
     if midline is not None:
-        for names, sign in ((_RIGHT, 1), (_LEFT, -1)):
+        for names, sign in ((anatomy.RIGHT, 1), (anatomy.LEFT, -1)):
             for class_id in anatomy.dataset_ids({name: n for n, name in enumerate(names)}).values():
                 offset = sign * (centroids[class_id][0] - midline) if class_id in centroids else 0.0
                 if abs(offset) >= CLEAR:
