@@ -210,4 +210,5 @@ def with_lesions(patch: Patch, spacing: float, rng: np.random.Generator) -> Patc
         hu=torch.from_numpy(hu),
         labels=torch.from_numpy(labels),
         annotated=patch.annotated | known,
+        rivals=patch.rivals - known,
     )
