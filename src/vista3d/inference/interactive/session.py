@@ -321,6 +321,7 @@ class InteractiveSession:
 
         Raises:
             UsageError: another shape, or no integers.
+            InputError: a negative value.
         """
         if labels.shape != self._shape or labels.dtype.kind not in "iu":
             msg = f"a label map has integers in the shape of the scan, {self._shape}; not "
