@@ -125,3 +125,5 @@ def test_numbers_above_zero(base: Path, dataset: Path, tmp_path: Path):
         vista3d.finetune(base, dataset, "1:liver", tmp_path, mode="heavy")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="multiple of"):
         vista3d.finetune(base, dataset, "1:liver", tmp_path, patch=50)
+    with pytest.raises(UsageError, match="patch 16 must be a multiple of 16 from 32 on"):
+        vista3d.finetune(base, dataset, "1:liver", tmp_path, patch=16)

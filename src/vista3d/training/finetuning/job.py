@@ -96,8 +96,10 @@ def plan_job(
     if asked.points and base.clicks_untrained:
         msg = f"the point branch of model {base.name!r} was never trained: leave out `points`"
         raise UsageError(msg)
-    if asked.patch and asked.patch % base.config.divisor:
-        msg = f"patch {asked.patch} must be a multiple of {base.config.divisor}, such as 64"
+    step = base.config.divisor
+    # Of one step a voxel is left at the lowest level, which cannot be normalised.
+    if asked.patch and (asked.patch % step or asked.patch < 2 * step):
+        msg = f"patch {asked.patch} must be a multiple of {step} from {2 * step} on, such as 64"
         raise UsageError(msg)
     targets = parse_targets(asked.map, Vocabulary.of(base.names), base.config.embeddings)
     scans = choose(dataset, targets, asked.cases)
