@@ -1,15 +1,18 @@
 """Dice of class prompts on a whole scan."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from tests.training.conftest import LEFT_KIDNEY, LIVER, RIGHT_KIDNEY, made_up
-from tests.training.recipes import recipe
+from tests.training.recipes import POINTS, recipe
 from vista3d.network.vista3d import Vista3D
 from vista3d.training import validation
+from vista3d.training.points import Rounds
+from vista3d.training.sampler import ClickBatch
 from vista3d.volume import normalise
 
 
@@ -35,3 +38,27 @@ def test_what_is_found_anywhere_in_the_scan_counts_once(size: int, monkeypatch: 
         RIGHT_KIDNEY: 0,
         LEFT_KIDNEY: 0,
     }
+
+
+def test_clicks_are_measured_on_what_they_are_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A liver with its tumour, and the tumour with the token of ambiguous classes."""
+    tumour = 26
+    case, asked = made_up(), list[ClickBatch]()
+    labels = np.array(case.labels)
+    whole = int((labels == LIVER).sum())
+    labels[9:13, 18:22, 24:28] = tumour
+    locations = {i: np.argwhere(labels == i) for i in (LIVER, tumour)}
+    annotated = frozenset(locations)
+    case = replace(case, labels=labels, locations=locations, annotated=annotated)
+
+    def heard(model, feature, batch, *_):
+        asked.append(batch)
+        return Rounds([0.0], [0.5] * 5, torch.zeros(feature.shape[2:], dtype=torch.bool))
+
+    monkeypatch.setattr(validation, "click_rounds", heard)
+    model = Vista3D(recipe().network).eval()
+    validation.validate(model, POINTS, [case], tmp_path / "picture.png")
+    found = [(int(batch.masks.sum()), bool(batch.special)) for batch in asked]
+    assert found == [(whole, False), (64, True)]

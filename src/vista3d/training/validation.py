@@ -9,6 +9,7 @@ grids (`vista3d evaluate`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from vista3d import anatomy
 from vista3d.inference.automatic import pad_patch
 from vista3d.inference.windows import WindowGrid
 from vista3d.network.vista3d import Vista3D
@@ -25,7 +27,7 @@ from vista3d.training.learner import point_feature
 from vista3d.training.points import click_rounds
 from vista3d.training.precision import mixed
 from vista3d.training.recipe import AutoStage, PointStage
-from vista3d.training.sampler import ClickBatch, Target
+from vista3d.training.sampler import ClickBatch, Target, whole
 from vista3d.volume import normalise
 
 PATCHES = 12
@@ -88,9 +90,11 @@ def _clicked(model: Vista3D, stage: PointStage, cases: list[Prepared]) -> Rows:
     rows, tiles = [], []
     for number, (case, class_id) in enumerate(_chosen(cases)):
         patch = plain_patch(case, class_id, stage.patch)
-        scores, found = _clicks(model, stage, patch, class_id, number)
+        truth = whole(patch.labels, class_id)
+        target = Target(truth, novel=False, special=class_id in anatomy.SPECIAL)
+        scores, found = _clicks(model, stage, patch, target, number)
         rows.append(scores)
-        tiles.append(_tile(patch, patch.labels == class_id, found))
+        tiles.append(_tile(patch, truth, found))
     return rows, tiles
 
 
@@ -159,16 +163,16 @@ def _device(model: Vista3D) -> torch.device:
 
 
 def _clicks(
-    model: Vista3D, stage: PointStage, patch: Patch, class_id: int, seed: int
+    model: Vista3D, stage: PointStage, patch: Patch, target: Target, seed: int
 ) -> tuple[dict[str, float], Tensor]:
     feature = point_feature(model, patch)
     low = (stage.patch - stage.window) // 2
     box = (slice(low, low + stage.window),) * 3
-    mask = patch.labels[box] == class_id
-    nothing = torch.zeros_like(patch.labels, dtype=torch.bool)
-    if int(mask.sum()) < SMALLEST:
+    inside = replace(target, mask=target.mask[box])
+    nothing = torch.zeros_like(target.mask)
+    if int(inside.mask.sum()) < SMALLEST:
         return {"validation_1": 0.0, f"validation_{CLICKS}": 0.0}, nothing
-    batch = ClickBatch.of([Target(mask, novel=False)], feature.device)
+    batch = ClickBatch.of([inside], feature.device)
     done = click_rounds(model, feature[(..., *box)], batch, CLICKS, np.random.default_rng(seed))
     nothing[box] = done.mask.cpu()
     return {"validation_1": done.dice[0], f"validation_{CLICKS}": done.dice[-1]}, nothing
