@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from tests.training.conftest import LEFT_KIDNEY, LIVER, RIGHT_KIDNEY, made_up
-from tests.training.recipes import POINTS, recipe
+from tests.training.recipes import AUTO, POINTS, recipe
 from vista3d.network.vista3d import Vista3D
 from vista3d.training import validation
+from vista3d.training.data.prepared import Prepared
 from vista3d.training.points import Rounds
 from vista3d.training.sampler import ClickBatch
 from vista3d.volume import normalise
@@ -62,3 +63,26 @@ def test_clicks_are_measured_on_what_they_are_trained_on(
     validation.validate(model, POINTS, [case], tmp_path / "picture.png")
     found = [(int(batch.masks.sum()), bool(batch.special)) for batch in asked]
     assert found == [(whole, False), (64, True)]
+
+
+def test_scans_that_show_nothing_are_not_measured_and_rare_classes_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    case, measured = made_up(), list[str]()
+    locations = {LIVER: case.locations[LIVER]}
+
+    def named(name: str, **changes) -> Prepared:
+        return replace(case, case=replace(case.case, name=name), **changes)
+
+    cases = [
+        named("nothing", locations={}),
+        *(named(f"liver{n}", locations=locations) for n in range(3)),
+        named("both"),
+        named("unstated", annotated=frozenset()),
+    ]
+    monkeypatch.setattr(
+        validation, "scan_dice", lambda model, case, size: measured.append(case.case.name) or {}
+    )
+    model = Vista3D(recipe().network).eval()
+    validation.validate(model, replace(AUTO, validate_scans=3), cases, tmp_path / "a.png")
+    assert measured == ["liver0", "both", "liver1"]

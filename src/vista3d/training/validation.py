@@ -50,7 +50,7 @@ def validate(
     Args:
         model: eval mode.
         stage: decides the branch, the size of the patch, and how many scans are measured.
-        cases: held out; those without an image do not count.
+        cases: held out; those without an image do not count, nor such that show no class.
         picture: PNG to write: a patch a column; truth green, found red, both yellow.
 
     Returns:
@@ -59,7 +59,7 @@ def validate(
     pool = [case for case in cases if case.image is not None]
     with torch.no_grad():
         if isinstance(stage, AutoStage):
-            rows, tiles = _prompted(model, stage, pool[: stage.validate_scans])
+            rows, tiles = _prompted(model, stage, _measured(pool, stage.validate_scans))
         else:
             rows, tiles = _clicked(model, stage, pool)
     if not rows:
@@ -70,6 +70,23 @@ def validate(
 
 Rows = tuple[list[dict[str, float]], list[np.ndarray]]
 """Scores of each object, and pictures."""
+
+
+def shown(case: Prepared) -> frozenset[int]:
+    """The classes that a scan shows, and that can be measured on it."""
+    return frozenset(case.locations) & case.annotated
+
+
+def _measured(cases: list[Prepared], count: int) -> list[Prepared]:
+    """So many scans that show something: first those with a class that none before them shows."""
+    seen: set[int] = set()
+    first, rest = list[Prepared](), list[Prepared]()
+    for case in cases:
+        classes = shown(case)
+        if classes:
+            (first if classes - seen else rest).append(case)
+        seen |= classes
+    return [*first, *rest][:count]
 
 
 def _prompted(model: Vista3D, stage: AutoStage, cases: list[Prepared]) -> Rows:
@@ -110,7 +127,7 @@ def scan_dice(model: Vista3D, case: Prepared, size: int) -> dict[int, float]:
         size: of a window, voxels per side.
     """
     assert case.image is not None
-    ids = sorted(set(case.locations) & case.annotated)
+    ids = sorted(shown(case))
     counts = torch.zeros(3, len(ids), dtype=torch.int64)
     i, j, k = case.labels.shape
     grid = WindowGrid.over((i, j, k), (size,) * 3, 0.0, "even")
@@ -140,7 +157,7 @@ def _chosen(cases: list[Prepared]) -> list[tuple[Prepared, int]]:
     chosen: list[tuple[Prepared, int]] = []
     for number in range(PATCHES if cases else 0):
         case = cases[number % len(cases)]
-        classes = sorted(set(case.locations) & case.annotated, key=lambda i: (count.get(i, 0), i))
+        classes = sorted(shown(case), key=lambda i: (count.get(i, 0), i))
         if not classes:
             continue
         count[classes[0]] = count.get(classes[0], 0) + 1

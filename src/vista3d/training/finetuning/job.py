@@ -38,6 +38,7 @@ from vista3d.training.recipe import AutoStage, PointStage, Recipe
 from vista3d.training.recipe_run import make_fabric
 from vista3d.training.run_folder import claim
 from vista3d.training.stage_run import StageRun
+from vista3d.training.validation import shown
 
 log = logging.getLogger(__name__)
 
@@ -159,6 +160,7 @@ class Job:
             log.info("%s is finished", self.output)
             return
         train, held_out = (self._prepared(c) for c in (self.scans.train, self.scans.held_out))
+        self._warn_of_unseen(held_out)
         if weights is not None:
             weights = self._with_new_rows(weights, train)
         minutes = {"auto": self.asked.minutes}
@@ -173,6 +175,14 @@ class Job:
         name = f"{self.base.name}+{self.output.resolve().name}"
         meta = describe(runs, self.plan, self.targets, self.base, name, self.scans)
         write_model(path, runs, meta)
+
+    def _warn_of_unseen(self, held_out: list[Prepared]) -> None:
+        """Say what no held-out scan shows: the best weights are chosen without it."""
+        seen = frozenset[int]().union(*map(shown, held_out))
+        unseen = [target.label for target in self.targets if target.class_id not in seen]
+        if held_out and unseen:
+            kept = "are chosen by the others" if seen else "are those of the last step"
+            log.warning("no held-out scan shows %s: the weights %s", ", ".join(unseen), kept)
 
     def _prepared(self, cases: tuple[Case, ...]) -> list[Prepared]:
         """On the model's grid; the background is as frequent as a class, as in the released loop.
