@@ -15,6 +15,7 @@ from vista3d.inference.automatic import run_schedule
 from vista3d.inference.blending import plan_windows
 from vista3d.inference.budget import Supply
 from vista3d.inference.labelling import LabelMap
+from vista3d.inference.lungs import LESIONS, LOBES
 from vista3d.inference.presets import PRESETS, preset
 from vista3d.inference.schedule import make_schedule
 from vista3d.inference.tiles import plan_tiles
@@ -112,6 +113,33 @@ def test_exclusive_classes_compete_unasked(model: Model):
     assert set(alone.masks) == set(asked)
     for number, mask in alone.masks.items():
         assert np.array_equal(mask, alone.labels == number)
+
+
+def test_lungs_are_completed_around_lesions_that_nobody_asked_for(model: Model, monkeypatch):
+    """Whatever is not labelled as airway or lesion is lung here; that is the same, too."""
+    monkeypatch.setattr(
+        automatic, "missing_lung", lambda labels, *_: np.full(labels.shape, LOBES[0], np.uint8)
+    )
+    classes = (*CLASSES, *LESIONS, *LOBES)
+    lungs = Model(
+        model.network, replace(model.meta, exclusive=True, classes=classes), model.runtime
+    )
+    scan = made_up_scan()
+    everything = lungs.segment(scan).labels
+    assert np.isin(everything, LESIONS).any()
+    alone = lungs.segment(scan, LOBES[0])
+    assert np.array_equal(alone.labels, np.where(everything == LOBES[0], LOBES[0], 0))
+    assert alone.run["lung_completed_ml"] > 0
+
+
+def test_lungs_are_not_completed_by_a_model_without_all_lobes(model: Model, monkeypatch):
+    monkeypatch.setattr(
+        automatic, "missing_lung", lambda labels, *_: np.full(labels.shape, LOBES[0], np.uint8)
+    )
+    meta = replace(model.meta, exclusive=True, classes=(*CLASSES, *LOBES[1:]))
+    found = Model(model.network, meta, model.runtime).segment(made_up_scan())
+    assert found.run["lung_completed_ml"] == 0
+    assert not (found.labels == LOBES[0]).any()
 
 
 def test_everything_is_chosen_by_modality(model: Model):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from vista3d.inference.lungs import AIRWAYS, LOBES, missing_lung
 
 UPPER, LOWER = LOBES[0], LOBES[1]
-COLON, LIVER = 62, 1
+COLON, LIVER, TUMOUR = 62, 1, 23
 SPACING = (3.0, 3.0, 3.0)
 
 
@@ -75,3 +75,13 @@ def test_vessels_and_walls_are_left_as_they_are(chest):
     found = missing_lung(labels, hu, SPACING)
     assert found[13, 13, 18] == LOWER
     assert not found[15, 15].any()
+
+
+def test_a_tumour_as_thin_as_lung_keeps_its_name(chest):
+    """A ground-glass nodule, and beside it a part of the lung that was left out."""
+    labels, hu = chest
+    hu[14:20, 14:20, 16:22], labels[14:20, 14:20, 16:22] = -650, TUMOUR
+    labels[20:24, 14:20, 16:22] = 0
+    found = missing_lung(labels, hu, SPACING)
+    assert not found[labels == TUMOUR].any()
+    assert (found[20:24, 14:20, 16:22] == LOWER).all()

@@ -77,6 +77,23 @@ def test_nothing_is_added_and_the_largest_piece_stays(seed: int, spacing: tuple[
         assert np.bincount(components(labels == LIVER).ravel())[1:].max() == sizes.max()
 
 
+@pytest.mark.parametrize("shape", [(64, 64, 2), (1, 64, 64), (64, 2, 64)])
+def test_slices_thinner_than_the_samples_are_apart(shape: tuple[int, ...]):
+    labels = np.zeros(shape, np.uint8)
+    thick = min(shape)
+    organ, speck = (tuple(slice(0, n) if n < 3 else part for n in shape)
+                    for part in (slice(2, 42), slice(50, 58)))  # fmt: skip
+    labels[organ], labels[speck] = LIVER, LIVER
+    assert remove_specks(labels, (0.7, 0.7, 0.7), {LIVER}) == 1
+    assert np.count_nonzero(labels) == 1600 * thick == np.count_nonzero(labels[organ])
+
+
+def test_a_scan_smaller_than_a_sample():
+    labels = np.full((20, 20, 20), LIVER, np.uint8)
+    assert remove_specks(labels, (0.05, 0.05, 0.05), {LIVER}) == 0
+    assert (labels == LIVER).all()
+
+
 def test_nothing_to_look_at():
     assert remove_specks(np.zeros((4, 3, 2), np.uint8), (1, 1, 1), {LIVER}) == 0
     assert remove_specks(np.zeros((4, 3, 2), np.uint8), (1, 1, 1), set()) == 0

@@ -98,6 +98,9 @@ def test_lesions_are_labelled_and_known(torso: Prepared):
     assert new <= changed.annotated
     same = changed.labels == patch.labels
     assert (changed.hu - patch.hu).abs()[~same].mean() > 3
+    assert with_lesions(
+        replace(patch, rivals=frozenset(new) | {3}), 4.0, np.random.default_rng(3)
+    ).rivals == {3}
     nothing = replace(patch, labels=torch.zeros_like(patch.labels))
     assert with_lesions(nothing, 4.0, np.random.default_rng(3)) is nothing
 

@@ -51,3 +51,11 @@ def test_rivals_come_last_and_are_capped():
     assert prompts.rivals == 12
     assert prompts.ids[:2].tolist() == [1, 4]
     assert set(prompts.ids[2:].tolist()) <= set(range(50, 80))
+
+
+def test_a_rival_that_is_annotated_is_prompted_once():
+    prompts = draw_class_prompts(
+        _labels(0, 1, 26), frozenset({1, 26}), np.random.default_rng(0), rivals=frozenset({3, 26})
+    )
+    assert sorted(prompts.ids.tolist()) == [1, 3, 26]
+    assert (prompts.present, prompts.rivals) == (2, 1)

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.training.recipes import AUTO, POINTS, fabric, losses, recipe, start
+from vista3d.errors import InputError
 from vista3d.training.augmentation import Patch
 from vista3d.training.automatic import prompt_losses
 from vista3d.training.data.prepared import Prepared
@@ -101,6 +102,28 @@ def test_a_batch_of_two_is_the_mean_of_two(torso: Prepared, tmp_path: Path):
         rng = np.random.default_rng([one.recipe.seed, 0, 0, slot, 1])
         alone.append(learn(one.model, example, stage, rng, 1.0)["loss"])
     assert both == pytest.approx(np.mean(alone), abs=1e-5)
+
+
+@pytest.mark.parametrize("stage", [replace(AUTO, batch=2), replace(POINTS, batch=2)])
+def test_a_step_that_is_not_finite_is_refused(stage, torso: Prepared, tmp_path: Path):
+    """One bad example of a batch would be the end of all weights, without a word."""
+    run = start(stage, tmp_path)
+    losses(run, [torso], 1)
+    good, bad = (Examples([torso], run.recipe, 0, 0, 6).example(1, slot) for slot in range(2))
+    bad = replace(bad, patch=replace(bad.patch, hu=bad.patch.hu * torch.nan), scan="torso/burnt")
+    before = {k: v.clone() for k, v in run.model.state_dict().items()}
+    with pytest.raises(InputError, match=r"step 1: .* not finite, with torso/burnt\. The weights"):
+        run.train_step([good, bad])
+    assert all(torch.equal(v, before[k]) for k, v in run.model.state_dict().items())
+    assert all(bool(torch.isfinite(v).all()) for v in run.average.values())
+    assert run.step == 1
+    assert np.isfinite(run.train_step([good, good])["loss"])
+
+
+def test_examples_say_which_scan_they_are_of(torso: Prepared, tmp_path: Path):
+    for stage in (AUTO, POINTS):
+        example = Examples([torso], recipe(stage), 0, 0, 1).example(0)
+        assert example.scan == f"{torso.case.source.name}/{torso.case.name}"
 
 
 def test_a_rival_is_taught_only_where_it_is_known_to_be_absent(tmp_path: Path):

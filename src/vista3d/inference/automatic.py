@@ -31,7 +31,7 @@ from vista3d.inference.budget import (
     window_bytes,
 )
 from vista3d.inference.labelling import ClassTable, LabelMap, Output, PerClass, Sink
-from vista3d.inference.lungs import AIRWAYS, AIRY, LOBES, missing_lung
+from vista3d.inference.lungs import AIRY, LOBES, SPARED, missing_lung
 from vista3d.inference.pieces import keep_surest
 from vista3d.inference.presets import Preset
 from vista3d.inference.runtimes import Runtime
@@ -142,7 +142,8 @@ def segment_volume(
     with _feature_store(budget, engine, plan, schedule, scratch) as store:
         table = engine.class_table(classes + rivals, str(store.device))
         human = meta.exclusive and set(meta.classes) <= STRUCTURES.keys()
-        hidden = tuple(i for i in rivals if human and i in LOBES + AIRWAYS)
+        has_lungs = human and set(LOBES) <= set(meta.classes)
+        hidden = tuple(i for i in rivals if has_lungs and i in LOBES + SPARED)
         names = classes + tuple(i if i in hidden else 0 for i in rivals)
         label_map = LabelMap(table, names, shape, exclusive=meta.exclusive, evidence=weighed)
         sinks: list[Sink] = [label_map]
@@ -157,7 +158,7 @@ def segment_volume(
         run_schedule(engine, hu, plan, schedule, preset, store, sinks, watch, within)
     searched = organs(classes + hidden) if meta.exclusive else ()
     specks = remove_specks(label_map.labels, volume.geometry.spacing, searched)
-    lung = _complete_lungs(label_map.labels, volume, hu, grid) if human else 0.0
+    lung = _complete_lungs(label_map.labels, volume, hu, grid) if has_lungs else 0.0
     if hidden:
         label_map.labels[np.isin(label_map.labels, hidden)] = 0
     pieces = keep_surest(label_map.labels, label_map.evidence, single)
@@ -235,7 +236,7 @@ def _complete_lungs(labels: np.ndarray, volume: Volume, hu: np.ndarray, grid: Mo
         return 0.0
     lobes = restore_labels(missing, grid)
     box = bounding_box(lobes) or ()
-    own = np.isin(labels[box], LOBES + AIRWAYS)
+    own = np.isin(labels[box], LOBES + SPARED)
     added = (lobes[box] > 0) & (volume.array[box] < AIRY) & ~own
     np.copyto(labels[box], lobes[box], where=added, casting="same_kind")
     return float(np.count_nonzero(added) * np.prod(volume.geometry.spacing) / 1000)

@@ -12,10 +12,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from vista3d import anatomy
+from vista3d.inference.specks import organs
 from vista3d.volume import bounding_box
 
 LOBES = anatomy.resolve(["lung"])
 AIRWAYS = anatomy.resolve(["trachea", "airway"])
+
+LESIONS = tuple(set(anatomy.STRUCTURES) - set(organs(anatomy.STRUCTURES)))
+SPARED = AIRWAYS + LESIONS
+"""What keeps its voxels: a ground-glass nodule, or the rim of a solid one, is as thin as lung."""
 
 AIRY = -500.0
 """HU: lung lies below, and so does all gas; walls and vessels lie above."""
@@ -38,7 +43,8 @@ def missing_lung(labels: np.ndarray, hu: np.ndarray, spacing: Sequence[float]) -
     """What the lungs of a label map lack.
 
     Args:
-        labels: [i, j, k] global ids.
+        labels: [i, j, k] global ids of a model that knows all lobes: the voxels of one that it does
+            not know would be given to its neighbour.
         hu: [i, j, k] of the same voxels.
         spacing: mm per voxel.
 
@@ -52,7 +58,7 @@ def missing_lung(labels: np.ndarray, hu: np.ndarray, spacing: Sequence[float]) -
     lobes = np.isin(labels, LOBES)
     if not lobes.any():
         return out
-    free = (hu < AIRY) & ~lobes & ~np.isin(labels, AIRWAYS)
+    free = (hu < AIRY) & ~lobes & ~np.isin(labels, SPARED)
     regions, count = cc3d.connected_components(np.pad(free, 1), connectivity=6, return_N=True)
     regions = regions[1:-1, 1:-1, 1:-1]
     surface, shared = _faces(regions, lobes, count)

@@ -46,7 +46,10 @@ def remove_specks(labels: np.ndarray, spacing: Sequence[float], classes: Collect
         return 0
     import cc3d
 
-    step = np.array([max(1, round(GRID_MM / s)) for s in spacing])
+    # At least one sample along every axis: two slices of 0.7 mm are 1.4 mm thick.
+    step = np.array(
+        [max(1, min(round(GRID_MM / s), n)) for s, n in zip(spacing, labels.shape, strict=True)]
+    )
     samples = labels[tuple(slice(s // 2, None, s) for s in step)]
     samples = np.where(np.isin(samples, list(classes)), samples, 0)
     # With a border of nothing: cc3d 4.1.1 fails on extents below 5 (`volume.components`).

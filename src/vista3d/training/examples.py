@@ -43,10 +43,11 @@ class View:
 
 @dataclass(frozen=True)
 class Example:
-    """A patch, and its views where the stage clicks."""
+    """A patch, its views where the stage clicks, and the scan that it is cut from."""
 
     patch: Patch
     views: tuple[View, ...] = ()
+    scan: str = ""
 
 
 def choose_case(cases: list[Prepared], sampling: Sampling, rng: np.random.Generator) -> Prepared:
@@ -123,6 +124,7 @@ class Examples(torch.utils.data.IterableDataset[tuple[int, list[Example]]]):
         rng = np.random.default_rng([self.recipe.seed, self.number, step, slot])
         stage = self.recipe.stages[self.number]
         case = choose_case(self.cases, stage.sampling, rng)
+        scan = f"{case.case.source.name}/{case.case.name}"
         if isinstance(stage, AutoStage):
             patch = draw_patch(
                 case, stage.patch, rng, self.classes,
@@ -130,7 +132,7 @@ class Examples(torch.utils.data.IterableDataset[tuple[int, list[Example]]]):
             )  # fmt: skip
             if rng.random() < stage.lesions:
                 patch = with_lesions(patch, self.recipe.spacing, rng)
-            return Example(patch)
+            return Example(patch, scan=scan)
         patch = draw_patch(
             case, stage.patch, rng,
             spacing=self.recipe.spacing,
@@ -138,7 +140,7 @@ class Examples(torch.utils.data.IterableDataset[tuple[int, list[Example]]]):
             resynthesis=stage.resynthesis,
         )  # fmt: skip
         lead = step < stage.lead_in * rng.random()
-        return draw_views(patch, stage, self.recipe.spacing, rng, balls=lead)
+        return replace(draw_views(patch, stage, self.recipe.spacing, rng, balls=lead), scan=scan)
 
 
 def draw_views(
@@ -210,4 +212,5 @@ def with_lesions(patch: Patch, spacing: float, rng: np.random.Generator) -> Patc
         hu=torch.from_numpy(hu),
         labels=torch.from_numpy(labels),
         annotated=patch.annotated | known,
+        rivals=patch.rivals - known,
     )

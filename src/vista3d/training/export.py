@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from vista3d.network.checkpoint import save_checkpoint
-from vista3d.network.metadata import UNTRAINED, CheckpointMeta
+from vista3d.network.metadata import CheckpointMeta
 from vista3d.results.json_file import write_json
+from vista3d.training.claims import licence, licences, point_branch
 from vista3d.training.data.prepared import Prepared
 from vista3d.training.recipe import PointStage
 from vista3d.training.stage_run import CHECKPOINT, StageRun
 
 INTENSITY = (-963.8247715525971, 1053.678477684517)
 """HU window of the released model (facts 2.1); ours was trained with the same."""
-
-LICENCE = (
-    "Apache-2.0. Trained on public CT under MIT, Apache-2.0, CC BY 3.0 and CC BY 4.0 (see "
-    "provenance). Research software, not a medical device."
-)
 
 _NOTE = "model.json"
 """In the folder of a finished stage."""
@@ -38,9 +36,12 @@ def export(
 ) -> CheckpointMeta:
     """Write the averaged weights of a stage as a model file that every verb takes.
 
+    A stage of clicks leaves the classes of its initial model what they are.
+
     Args:
         run: a finished (or paused) stage.
-        cases: its training cases; they decide the class list and the provenance.
+        cases: its training cases; they decide the provenance, and the class list where class
+            prompts are trained.
         path: target, `.safetensors`.
         before: what the weights that the stage started from say of themselves.
 
@@ -49,7 +50,6 @@ def export(
     """
     stage, recipe = run.stage, run.recipe
     clicked = isinstance(stage, PointStage)
-    earlier = {} if before is None else before.provenance
     patch = (stage.patch,) * 3
     # A branch that was not trained keeps the window that it was trained at.
     window = patch if before is None or not clicked else before.window
@@ -59,15 +59,6 @@ def export(
         point_context = patch if stage.patch > stage.window else None
     elif before is not None:
         point_window, point_context = before.point_window, before.point_context
-    about = {
-        "stage": stage.name,
-        "recipe": recipe.name,
-        "parts": list(stage.parts),
-        "steps": run.step,
-        "patch": stage.patch,
-        "batch": stage.batch * run.fabric.world_size,
-        "seed": recipe.seed,
-    }
     meta = CheckpointMeta(
         name=recipe.name,
         config=recipe.network,
@@ -77,17 +68,57 @@ def export(
         point_context=point_context,
         intensity=INTENSITY,
         classes=trained_classes(cases),
-        licence=LICENCE,
+        licence=licence(before, [case.case for case in cases]),
         exclusive=True,
-        click_memory=True,
-        provenance={
-            "training_cases": dict(Counter(case.case.source.name for case in cases)),
-            "stages": [*earlier.get("stages", []), about],
-            "point_branch": "trained" if clicked else earlier.get("point_branch", UNTRAINED),
-        },
+        click_memory=clicked or before is None or before.click_memory,
+        provenance=_provenance(run, cases, before),
     )
+    if before is not None:
+        meta = _with_classes_of(before, meta) if clicked else _with_names_of(before, meta)
     save_checkpoint(path, run.average, meta, dtype="float16")
     return meta
+
+
+def _provenance(
+    run: StageRun, cases: list[Prepared], before: CheckpointMeta | None
+) -> dict[str, Any]:
+    stage, earlier = run.stage, {} if before is None else before.provenance
+    about = {
+        "stage": stage.name,
+        "recipe": run.recipe.name,
+        "parts": list(stage.parts),
+        "steps": run.step,
+        "patch": stage.patch,
+        "batch": stage.batch * run.fabric.world_size,
+        "seed": run.recipe.seed,
+    }
+    counts = Counter(case.case.source.name for case in cases)
+    stated = licences(case.case for case in cases)
+    return {
+        # Of a fine-tuned model.
+        **{key: earlier[key] for key in ("base", "seen") if key in earlier},
+        "training_cases": {**earlier.get("training_cases", {}), **counts},
+        "licences": {**earlier.get("licences", {}), **stated},
+        "stages": [*earlier.get("stages", []), about],
+        "point_branch": point_branch(before, [stage]),
+    }
+
+
+def _with_classes_of(before: CheckpointMeta, meta: CheckpointMeta) -> CheckpointMeta:
+    """All that class prompts are answered by as before: nothing of it was trained."""
+    return replace(
+        meta, classes=before.classes, names=before.names, modalities=before.modalities,
+        exclusive=before.exclusive, margins=before.margins, single=before.single,
+    )  # fmt: skip
+
+
+def _with_names_of(before: CheckpointMeta, meta: CheckpointMeta) -> CheckpointMeta:
+    """What the classes are stays true; their margins were chosen for other weights."""
+    return replace(
+        meta,
+        names={i: name for i, name in before.names.items() if i in meta.classes},
+        single=tuple(i for i in before.single if i in meta.classes),
+    )
 
 
 def keep_finished(folder: Path, meta: CheckpointMeta) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 import numpy as np
@@ -93,12 +92,9 @@ def _learn_classes(
     if len(absent):
         loss = loss + ABSENT * absent.mean()
     (scale * loss).backward()  # type: ignore[no-untyped-call]
-    parts = {
-        "loss": float(loss.detach()),
-        "present": float(present.detach().mean()),
-        "absent": float(absent.detach().mean()),
-    }
-    return {name: value for name, value in parts.items() if not math.isnan(value)}
+    parts = {"present": present, "absent": absent}
+    means = {name: float(part.detach().mean()) for name, part in parts.items() if len(part)}
+    return {"loss": float(loss.detach()), **means}
 
 
 def _learn_clicks(

@@ -14,7 +14,8 @@ class ClassPrompts:
     """Class prompts of a patch.
 
     Attributes:
-        ids: [K] int64 global class ids: present ones, absent ones, rivals.
+        ids: [K] int64 global class ids: present ones, absent ones, rivals; each once, for a second
+            row of a class would be taught that nothing is of it.
         present: how many occur in the patch; they come first.
         rivals: how many are known to be absent from a part of the patch only; they come last.
     """
@@ -49,6 +50,6 @@ def draw_class_prompts(
     found = set(torch.unique(labels).tolist()) & annotated
     present = rng.permutation(sorted(found))[:max_present]
     absent = rng.permutation(sorted(annotated - found))[:max_absent]
-    others = rng.permutation(sorted(rivals))[:max_rivals]
+    others = rng.permutation(sorted(rivals - annotated))[:max_rivals]
     ids = np.concatenate([present, absent, others]).astype(np.int64)
     return ClassPrompts(torch.from_numpy(ids), len(present), len(others))

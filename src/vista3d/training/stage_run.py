@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from vista3d.errors import InputError
 from vista3d.network.layout import voxel_by_voxel
 from vista3d.network.vista3d import Vista3D
 from vista3d.training.data.prepared import Prepared
@@ -126,6 +128,10 @@ class StageRun:
 
         Returns:
             Means over the examples that had something to learn, of all processes.
+
+        Raises:
+            InputError: the loss or its gradient is not finite, in all processes; the weights are as
+                they were.
         """
         self.optimiser.zero_grad(set_to_none=True)
         scale = 1 / (len(examples) * self.fabric.world_size)
@@ -138,11 +144,25 @@ class StageRun:
             self._share_gradients()
             for group in self.optimiser.param_groups:
                 group["lr"] = group["peak"] * self._rate()
-            nn.utils.clip_grad_norm_(self._parameters(), self.stage.clip)
+            norm = nn.utils.clip_grad_norm_(self._parameters(), self.stage.clip)
+            if not math.isfinite(losses["loss"]) or not math.isfinite(norm):
+                raise InputError(self._not_finite(examples, found))
             self.optimiser.step()
             self._update_average()
         self.step += 1
         return losses
+
+    def _not_finite(self, examples: list[Example], found: list[Losses]) -> str:
+        """What to say of a step that cannot be made; every process knows its own scans only."""
+        pairs = zip(examples, found, strict=True)
+        bad = [example.scan for example, own in pairs if not math.isfinite(own.get("loss", 0.0))]
+        scans = ", ".join(dict.fromkeys(bad or [example.scan for example in examples]))
+        others = " or one of another process" if self.fabric.world_size > 1 and not bad else ""
+        return (
+            f"{self.stage.name}, step {self.step}: the loss or its gradient is not finite, with "
+            f"{scans}{others}. The weights are as they were, and the checkpoint is whole: see "
+            "`vista3d data check`, and leave the scan out, or train at a lower learning rate"
+        )
 
     def _rate(self) -> float:
         """Share of the peak learning rate at this step."""

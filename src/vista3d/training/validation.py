@@ -9,6 +9,7 @@ grids (`vista3d evaluate`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from vista3d import anatomy
 from vista3d.inference.automatic import pad_patch
 from vista3d.inference.windows import WindowGrid
 from vista3d.network.vista3d import Vista3D
@@ -25,7 +27,7 @@ from vista3d.training.learner import point_feature
 from vista3d.training.points import click_rounds
 from vista3d.training.precision import mixed
 from vista3d.training.recipe import AutoStage, PointStage
-from vista3d.training.sampler import ClickBatch, Target
+from vista3d.training.sampler import ClickBatch, Target, whole
 from vista3d.volume import normalise
 
 PATCHES = 12
@@ -48,7 +50,7 @@ def validate(
     Args:
         model: eval mode.
         stage: decides the branch, the size of the patch, and how many scans are measured.
-        cases: held out; those without an image do not count.
+        cases: held out; those without an image do not count, nor such that show no class.
         picture: PNG to write: a patch a column; truth green, found red, both yellow.
 
     Returns:
@@ -57,7 +59,7 @@ def validate(
     pool = [case for case in cases if case.image is not None]
     with torch.no_grad():
         if isinstance(stage, AutoStage):
-            rows, tiles = _prompted(model, stage, pool[: stage.validate_scans])
+            rows, tiles = _prompted(model, stage, _measured(pool, stage.validate_scans))
         else:
             rows, tiles = _clicked(model, stage, pool)
     if not rows:
@@ -68,6 +70,23 @@ def validate(
 
 Rows = tuple[list[dict[str, float]], list[np.ndarray]]
 """Scores of each object, and pictures."""
+
+
+def shown(case: Prepared) -> frozenset[int]:
+    """The classes that a scan shows, and that can be measured on it."""
+    return frozenset(case.locations) & case.annotated
+
+
+def _measured(cases: list[Prepared], count: int) -> list[Prepared]:
+    """So many scans that show something: first those with a class that none before them shows."""
+    seen: set[int] = set()
+    first, rest = list[Prepared](), list[Prepared]()
+    for case in cases:
+        classes = shown(case)
+        if classes:
+            (first if classes - seen else rest).append(case)
+        seen |= classes
+    return [*first, *rest][:count]
 
 
 def _prompted(model: Vista3D, stage: AutoStage, cases: list[Prepared]) -> Rows:
@@ -88,9 +107,11 @@ def _clicked(model: Vista3D, stage: PointStage, cases: list[Prepared]) -> Rows:
     rows, tiles = [], []
     for number, (case, class_id) in enumerate(_chosen(cases)):
         patch = plain_patch(case, class_id, stage.patch)
-        scores, found = _clicks(model, stage, patch, class_id, number)
+        truth = whole(patch.labels, class_id)
+        target = Target(truth, novel=False, special=class_id in anatomy.SPECIAL)
+        scores, found = _clicks(model, stage, patch, target, number)
         rows.append(scores)
-        tiles.append(_tile(patch, patch.labels == class_id, found))
+        tiles.append(_tile(patch, truth, found))
     return rows, tiles
 
 
@@ -106,7 +127,7 @@ def scan_dice(model: Vista3D, case: Prepared, size: int) -> dict[int, float]:
         size: of a window, voxels per side.
     """
     assert case.image is not None
-    ids = sorted(set(case.locations) & case.annotated)
+    ids = sorted(shown(case))
     counts = torch.zeros(3, len(ids), dtype=torch.int64)
     i, j, k = case.labels.shape
     grid = WindowGrid.over((i, j, k), (size,) * 3, 0.0, "even")
@@ -136,7 +157,7 @@ def _chosen(cases: list[Prepared]) -> list[tuple[Prepared, int]]:
     chosen: list[tuple[Prepared, int]] = []
     for number in range(PATCHES if cases else 0):
         case = cases[number % len(cases)]
-        classes = sorted(set(case.locations) & case.annotated, key=lambda i: (count.get(i, 0), i))
+        classes = sorted(shown(case), key=lambda i: (count.get(i, 0), i))
         if not classes:
             continue
         count[classes[0]] = count.get(classes[0], 0) + 1
@@ -159,16 +180,16 @@ def _device(model: Vista3D) -> torch.device:
 
 
 def _clicks(
-    model: Vista3D, stage: PointStage, patch: Patch, class_id: int, seed: int
+    model: Vista3D, stage: PointStage, patch: Patch, target: Target, seed: int
 ) -> tuple[dict[str, float], Tensor]:
     feature = point_feature(model, patch)
     low = (stage.patch - stage.window) // 2
     box = (slice(low, low + stage.window),) * 3
-    mask = patch.labels[box] == class_id
-    nothing = torch.zeros_like(patch.labels, dtype=torch.bool)
-    if int(mask.sum()) < SMALLEST:
+    inside = replace(target, mask=target.mask[box])
+    nothing = torch.zeros_like(target.mask)
+    if int(inside.mask.sum()) < SMALLEST:
         return {"validation_1": 0.0, f"validation_{CLICKS}": 0.0}, nothing
-    batch = ClickBatch.of([Target(mask, novel=False)], feature.device)
+    batch = ClickBatch.of([inside], feature.device)
     done = click_rounds(model, feature[(..., *box)], batch, CLICKS, np.random.default_rng(seed))
     nothing[box] = done.mask.cpu()
     return {"validation_1": done.dice[0], f"validation_{CLICKS}": done.dice[-1]}, nothing

@@ -126,7 +126,7 @@ def test_history_is_bounded_in_bytes():
     for number in range(150):
         noise = Mask.of(rng.random(SHAPE) < 0.5)
         history.push(
-            Scene().added(SessionObject(number + 1, "", None, True, *(nothing,) * 3, noise))
+            Scene().added(SessionObject(number + 1, "", None, True, *(nothing,) * 2, noise))
         )
     assert len(history.past) == LEAST
 

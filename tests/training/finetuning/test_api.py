@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import vista3d
-from tests.training.finetuning.made import AFFINE, draw
+from tests.training.finetuning.made import AFFINE, draw, make_dataset
 from vista3d.errors import UnknownClassError, UsageError
 from vista3d.network.checkpoint import read_checkpoint
 from vista3d.training.finetuning.nearest import ROWS
@@ -97,6 +97,15 @@ def test_clicks_can_follow_the_encoder(base: Path, dataset: Path, tmp_path: Path
     assert model.meta.click_window == (32, 32, 32)
 
 
+def test_held_out_scans_without_the_structure_are_told(
+    base: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    dataset = make_dataset(tmp_path / "Dataset002_Held", lacking=(4,))
+    vista3d.finetune(base, dataset, "block:new:lump", tmp_path / "run", steps=1, device="cpu")
+    assert "no held-out scan shows block: the weights are those of the last step" in caplog.text
+    assert json.loads((tmp_path / "run/plan.json").read_text())["held_out"] == ["case4"]
+
+
 def test_scans_in_other_units(base: Path, dataset: Path, tmp_path: Path):
     data = tmp_path / "data"
     (data / "scans").mkdir(parents=True)
@@ -125,3 +134,5 @@ def test_numbers_above_zero(base: Path, dataset: Path, tmp_path: Path):
         vista3d.finetune(base, dataset, "1:liver", tmp_path, mode="heavy")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="multiple of"):
         vista3d.finetune(base, dataset, "1:liver", tmp_path, patch=50)
+    with pytest.raises(UsageError, match="patch 16 must be a multiple of 16 from 32 on"):
+        vista3d.finetune(base, dataset, "1:liver", tmp_path, patch=16)

@@ -70,9 +70,27 @@ def test_other_units_than_hounsfield():
     assert (plan.intensity, plan.hounsfield) == ((11000.0, 43000.0), False)
 
 
-def test_one_sided_structures_are_not_mirrored():
-    assert not make_plan([scan()], (Target("1", 346, "Left cyst"),), BASE).mirror
-    # Of the table's classes it is known what they become in the mirror.
+SIDED = (
+    "Left cyst", "parotid_left", "Parotid_L", "optic-nerve-right", "lesion (left)", "RT lung",
+    "nodule_left2", "eye.r",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SIDED)
+def test_one_sided_structures_are_not_mirrored(name: str, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level("INFO"):
+        assert not make_plan([scan()], (*NEW, Target("2", 347, name)), BASE).mirror
+    assert f"not mirrored: {name} lies on one side" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["cyst", "fracture of L1", "bright spot", "lymph node"])
+def test_other_structures_are_mirrored(name: str, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level("INFO"):
+        assert make_plan([scan()], (Target("1", 346, name),), BASE).mirror
+    assert "patches are mirrored" in caplog.text
+
+
+def test_what_becomes_of_known_structures_in_the_mirror_is_known():
     assert make_plan([scan()], (Target("1", 14),), BASE).mirror
 
 

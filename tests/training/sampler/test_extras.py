@@ -11,7 +11,7 @@ from vista3d.training.sampler.extras import alike, bone, cut, paint_lesion, unio
 from vista3d.training.sampler.morphology import dilate
 from vista3d.training.sampler.scene import SMALLEST
 
-LIVER, SPLEEN, TRACHEA = 1, 3, 57
+LIVER, SPLEEN, TRACHEA, TUMOUR = 1, 3, 57, 26
 
 
 @pytest.fixture
@@ -51,6 +51,19 @@ def test_a_part_and_its_rest_make_the_structure(organs):
         assert not (target.mask & rest).any()
         assert torch.equal(target.mask | rest, organs == LIVER)
         assert target.mask.sum() >= SMALLEST
+
+
+def test_a_tumour_is_part_of_its_liver_in_cuts_and_unions(organs):
+    liver = organs == LIVER
+    organs[6:10, 12:20, 12:20] = TUMOUR
+    scene = Scene.of(organs, None, 4.0)
+    target = union(scene, LIVER, np.random.default_rng(0))
+    assert torch.equal(target.mask, liver | (organs == SPLEEN))
+    target = union(scene, SPLEEN, np.random.default_rng(0))
+    assert torch.equal(target.mask, liver | (organs == SPLEEN))
+    target = cut(scene, LIVER, np.random.default_rng(0))
+    assert torch.equal(target.mask | target.negative[0], liver)
+    assert not (target.mask & target.negative[0]).any()
 
 
 def test_a_region_stays_in_one_tissue(organs, hu):

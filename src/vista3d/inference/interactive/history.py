@@ -78,5 +78,6 @@ def masks(scenes: Iterable[Scene]) -> Iterable[Mask]:
         for thing in scene:
             yield thing.start
             yield thing.base
-            yield thing.denied
             yield thing.mask
+            for erasure in thing.erasures:
+                yield erasure.mask

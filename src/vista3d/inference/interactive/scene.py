@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -10,9 +11,15 @@ from typing import Literal, TypeGuard
 import numpy as np
 
 from vista3d.inference.interactive.clicks import Click
+from vista3d.inference.interactive.erasures import (
+    Erasures,
+    click_removed,
+    drawn,
+    erased,
+    still_denied,
+)
 from vista3d.inference.interactive.masks import Mask, intersection, relative
 from vista3d.inference.windows import Slices
-from vista3d.volume import components
 
 Overlap = Literal["overwrite", "keep existing", "allow overlap"]
 """What happens where an edit meets another object: the edit wins, the other wins, or both stay."""
@@ -41,14 +48,13 @@ class SessionObject:
         novel: whether its clicks carry the zero-shot token.
         locked: whether it refuses edits.
         colour: RGB, 0..255, that a person chose; None for that of its structure.
+        erasures: what a brush or another object took away.
         clicks: in the order they were made.
         start: the object without its clicks: automatic, given, painted; what a reset returns to.
         base: what the clicks from number `settled` on refine. It differs from `start` once a brush
             or another object has changed what the earlier clicks made: merging those again would
             undo that.
         settled: how many clicks are part of `base` already. The network still sees all of them.
-        denied: voxels that a brush or another object took away; the network gives them back only
-            where a new positive click lies in them.
         mask: the object now.
         automatic: whether `start` is what its class prompt found.
     """
@@ -59,8 +65,8 @@ class SessionObject:
     novel: bool
     start: Mask
     base: Mask
-    denied: Mask
     mask: Mask
+    erasures: Erasures = ()
     clicks: tuple[Click, ...] = ()
     settled: int = 0
     locked: bool = False
@@ -72,13 +78,32 @@ class SessionObject:
         """Whether its class says more of it than its start does, which nobody drew."""
         return self.class_id is not None and (self.automatic or not self.start)
 
+    @functools.cached_property
+    def denied(self) -> Mask:
+        """Voxels that were taken away; the network gives them back only where it is clicked."""
+        return still_denied(self.erasures, self.clicks, self.mask.shape)
+
     def started(self, mask: Mask, *, automatic: bool = False) -> SessionObject:
-        """From this mask on, without clicks."""
-        nothing = Mask.empty(mask.shape)
+        """From this mask on, without clicks; nothing was taken from it yet."""
         return replace(
-            self, start=mask, base=mask, denied=nothing, mask=mask, clicks=(), settled=0,
+            self, start=mask, base=mask, mask=mask, erasures=(), clicks=(), settled=0,
             automatic=automatic,
         )  # fmt: skip
+
+    def unclicked(self) -> SessionObject:
+        """At its start, without clicks; what was taken away stays away."""
+        left = self
+        for _ in self.clicks:
+            left = left.without_click(0)
+        return replace(left, mask=self.start, base=self.start)
+
+    def without_click(self, index: int) -> SessionObject:
+        """Without one of its clicks; the mask does not know it yet."""
+        clicks = (*self.clicks[:index], *self.clicks[index + 1 :])
+        changed = replace(self, clicks=clicks, erasures=click_removed(self.erasures, index))
+        if index < self.settled:  # it cannot be taken out of what it was merged into
+            return replace(changed, base=self.start, settled=0)
+        return changed
 
     def without(self, box: Slices, taken: np.ndarray) -> SessionObject:
         """Without the voxels set in `taken` [box], now and at its start."""
@@ -86,46 +111,34 @@ class SessionObject:
             return self
         mask = self.mask.without(box, taken)
         start = self.start.without(box, taken)
-        lost = taken & (self.mask.read(box) | self.start.read(box))
-        if lost.any():
-            denied = self.denied.written(box, self.denied.read(box) | lost)
-        else:
-            denied = self.denied
+        erasures = self._erased(box, taken)
         if mask is self.mask:
             base = self.base.without(box, taken)
-            return replace(self, start=start, base=base, denied=denied)
+            return replace(self, start=start, base=base, erasures=erasures)
         return replace(
-            self, start=start, base=mask, denied=denied, mask=mask, settled=len(self.clicks)
+            self, start=start, base=mask, mask=mask, erasures=erasures, settled=len(self.clicks)
         )
 
     def brushed(self, box: Slices, covered: np.ndarray, *, adds: bool) -> SessionObject:
         """With the voxels that a brush `covered` [box], or without those that an eraser did."""
         if adds:
             mask, start = self.mask.with_(box, covered), self.start.with_(box, covered)
-            denied = self.denied.without(box, covered)
+            erasures = drawn(self.erasures, box, covered)
         else:
             mask, start = self.mask.without(box, covered), self.start.without(box, covered)
-            denied = self.denied.with_(box, covered & self.mask.read(box))
+            erasures = self._erased(box, covered)
         return replace(
-            self, start=start, base=mask, denied=denied, mask=mask, settled=len(self.clicks),
+            self, start=start, base=mask, mask=mask, erasures=erasures, settled=len(self.clicks),
             automatic=False,
         )  # fmt: skip
 
+    def _erased(self, box: Slices, taken: np.ndarray) -> Erasures:
+        lost = taken & (self.mask.read(box) | self.start.read(box))
+        return erased(self.erasures, Mask.within(self.mask.shape, box, lost), len(self.clicks))
+
     def clicked(self, click: Click) -> SessionObject:
         """With one more click; the mask does not know it yet."""
-        denied = self.denied
-        if click.positive and denied:
-            denied = denied.without(denied.box, touched(denied, click.voxel))
-        return replace(self, clicks=(*self.clicks, click), denied=denied)
-
-
-def touched(mask: Mask, voxel: tuple[int, int, int]) -> np.ndarray:
-    """Bool [mask.box]: the 26-connected component that a voxel of the scan lies in, if any."""
-    parts = components(mask.crop())
-    place = tuple(x - part.start for x, part in zip(voxel, mask.box, strict=True))
-    inside = all(0 <= x < n for x, n in zip(place, parts.shape, strict=True))
-    number = int(parts[place]) if inside else 0
-    return np.asarray(parts == number) if number else np.zeros(parts.shape, bool)
+        return replace(self, clicks=(*self.clicks, click))
 
 
 @dataclass(frozen=True)

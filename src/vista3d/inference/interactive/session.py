@@ -277,10 +277,7 @@ class InteractiveSession:
         if not 0 <= index < len(thing.clicks):
             msg = f"object {object_id} has {len(thing.clicks)} clicks, and no number {index}"
             raise UsageError(msg)
-        left = (*thing.clicks[:index], *thing.clicks[index + 1 :])
-        changed = replace(thing, clicks=left)
-        if index < thing.settled:  # it cannot be taken out of what it was merged into
-            changed = replace(changed, base=thing.start, settled=0)
+        changed = thing.without_click(index)
         return self._answered(self._history.present, changed, Watch(progress, cancel))
 
     @_alone
@@ -324,6 +321,7 @@ class InteractiveSession:
 
         Raises:
             UsageError: another shape, or no integers.
+            InputError: a negative value.
         """
         if labels.shape != self._shape or labels.dtype.kind not in "iu":
             msg = f"a label map has integers in the shape of the scan, {self._shape}; not "
@@ -363,14 +361,16 @@ class InteractiveSession:
 
     @_alone
     def reset(self, object_id: int | None = None) -> None:
-        """Drop the clicks of an object, back to its start; None drops every object."""
+        """Drop the clicks of an object, back to its start; None drops every object.
+
+        What was erased, or another object took, comes back only where it is clicked.
+        """
         if object_id is None:
             for thing in self._history.present:
                 self._editable(thing.id)
             self._history.push(Scene(next_id=self._history.present.next_id))
             return
-        thing = self._editable(object_id)
-        changed = thing.started(thing.start, automatic=thing.automatic)
+        changed = self._editable(object_id).unclicked()
         self._history.push(self._history.present.painted(changed, self._overlap))
 
     @_alone
@@ -485,9 +485,7 @@ class InteractiveSession:
         if novel is None:
             novel = class_id is None or class_id not in self._supported
         nothing = Mask.empty(self._shape)
-        return SessionObject(
-            scene.next_id, name, class_id, novel, nothing, nothing, nothing, nothing
-        )
+        return SessionObject(scene.next_id, name, class_id, novel, nothing, nothing, nothing)
 
     def _started(
         self, scene: Scene, masks: Mapping[int, Mask], *, automatic: bool = False

@@ -20,6 +20,7 @@ import numpy as np
 
 from vista3d.errors import InputError, UsageError
 from vista3d.inference.interactive.clicks import Click
+from vista3d.inference.interactive.erasures import Erasure, Erasures
 from vista3d.inference.interactive.history import STEPS, History, masks
 from vista3d.inference.interactive.labelled import FIRST_NEW
 from vista3d.inference.interactive.masks import Mask
@@ -215,15 +216,15 @@ def _object_out(thing: SessionObject, numbers: dict[Mask, int]) -> dict[str, Any
         "automatic": thing.automatic,
         "start": numbers[thing.start],
         "base": numbers[thing.base],
-        "denied": numbers[thing.denied],
         "mask": numbers[thing.mask],
+        "erased": [[numbers[erasure.mask], erasure.clicks] for erasure in thing.erasures],
     }
 
 
 def _object_in(entry: dict[str, Any], pool: list[Mask], shape: Triple) -> SessionObject:
     class_id = entry["class_id"]
     clicks = tuple(_click_in(values, shape) for values in entry["clicks"])
-    numbers = [int(entry[role]) for role in ("start", "base", "denied", "mask")]
+    numbers = [int(entry[role]) for role in ("start", "base", "mask")]
     settled, object_id = int(entry["settled"]), int(entry["id"])
     fine = (
         min(numbers) >= 0
@@ -233,7 +234,7 @@ def _object_in(entry: dict[str, Any], pool: list[Mask], shape: Triple) -> Sessio
     )
     if not fine:
         raise ValueError(entry)
-    start, base, denied, mask = (pool[number] for number in numbers)
+    start, base, mask = (pool[number] for number in numbers)
     return SessionObject(
         id=object_id,
         name=str(entry["name"]),
@@ -241,8 +242,8 @@ def _object_in(entry: dict[str, Any], pool: list[Mask], shape: Triple) -> Sessio
         novel=bool(entry["novel"]),
         start=start,
         base=base,
-        denied=denied,
         mask=mask,
+        erasures=_erasures_in(entry, pool, len(clicks)),
         clicks=clicks,
         settled=settled,
         locked=bool(entry["locked"]),
@@ -250,6 +251,23 @@ def _object_in(entry: dict[str, Any], pool: list[Mask], shape: Triple) -> Sessio
         colour=_colour_in(entry.get("colour")),
         automatic=bool(entry.get("automatic", False)),
     )
+
+
+def _erasures_in(entry: dict[str, Any], pool: list[Mask], clicks: int) -> Erasures:
+    if "erased" in entry:
+        pairs = [(int(number), int(count)) for number, count in entry["erased"]]
+    else:  # files of earlier versions say what their clicks have left of it
+        number = int(entry["denied"])
+        pairs = [(number, clicks)] if pool[number] else []
+    counts = [count for _, count in pairs]
+    fine = (
+        counts == sorted(set(counts))
+        and all(0 <= count <= clicks for count in counts)
+        and all(number >= 0 and pool[number] for number, _ in pairs)
+    )
+    if not fine:
+        raise ValueError(entry)
+    return tuple(Erasure(pool[number], count) for number, count in pairs)
 
 
 def _colour_in(values: Any) -> Colour | None:

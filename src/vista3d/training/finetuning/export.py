@@ -9,20 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from vista3d.network.checkpoint import save_checkpoint
-from vista3d.network.metadata import BEFORE_FINE_TUNING, CheckpointMeta
+from vista3d.network.metadata import CheckpointMeta
+from vista3d.training.claims import licence, licences, point_branch
 from vista3d.training.finetuning.plan import Plan
 from vista3d.training.finetuning.scans import Scans
 from vista3d.training.finetuning.targets import Target
-from vista3d.training.recipe import PointStage
 from vista3d.training.stage_run import StageRun
 
 
 def fingerprint(case: str) -> str:
     """Of a scan's name, which may be a patient's: 12 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(case.encode()).hexdigest()[:12]
-
-
-TERMS = " Fine-tuned on other data, whose terms hold as well."
 
 
 def describe(
@@ -46,6 +43,7 @@ def describe(
         name: of the new model.
         scans: those that decided the weights, held-out ones too.
     """
+    cases = (*scans.train, *scans.held_out)
     stages: list[dict[str, Any]] = [
         {
             "stage": run.stage.name,
@@ -56,11 +54,6 @@ def describe(
         }
         for run in runs
     ]
-    encoder = any("encoder" in run.stage.parts for run in runs)
-    clicked = any(isinstance(run.stage, PointStage) for run in runs)
-    point_branch = base.provenance.get("point_branch", "trained")
-    if encoder and not clicked and not base.clicks_untrained:
-        point_branch = BEFORE_FINE_TUNING
     return CheckpointMeta(
         name=name,
         config=base.config,
@@ -76,14 +69,14 @@ def describe(
         single=plan.single,
         click_memory=base.click_memory,
         names={target.class_id: target.name for target in targets if target.name},
-        licence=base.licence.removesuffix(TERMS) + TERMS,
+        licence=licence(base, cases),
         provenance={
             "base": {"name": base.name, **base.provenance},
             "training_cases": dict(Counter(case.source.name for case in scans.train)),
-            "licences": {case.source.name: case.source.licence for case in scans.train},
-            "seen": [fingerprint(case.name) for case in (*scans.train, *scans.held_out)],
+            "licences": licences(scans.train),
+            "seen": [fingerprint(case.name) for case in cases],
             "stages": stages,
-            "point_branch": "trained" if clicked else point_branch,
+            "point_branch": point_branch(base, [run.stage for run in runs]),
         },
     )
 

@@ -38,6 +38,7 @@ from vista3d.training.recipe import AutoStage, PointStage, Recipe
 from vista3d.training.recipe_run import make_fabric
 from vista3d.training.run_folder import claim
 from vista3d.training.stage_run import StageRun
+from vista3d.training.validation import shown
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +97,10 @@ def plan_job(
     if asked.points and base.clicks_untrained:
         msg = f"the point branch of model {base.name!r} was never trained: leave out `points`"
         raise UsageError(msg)
-    if asked.patch and asked.patch % base.config.divisor:
-        msg = f"patch {asked.patch} must be a multiple of {base.config.divisor}, such as 64"
+    step = base.config.divisor
+    # Of one step a voxel is left at the lowest level, which cannot be normalised.
+    if asked.patch and (asked.patch % step or asked.patch < 2 * step):
+        msg = f"patch {asked.patch} must be a multiple of {step} from {2 * step} on, such as 64"
         raise UsageError(msg)
     targets = parse_targets(asked.map, Vocabulary.of(base.names), base.config.embeddings)
     scans = choose(dataset, targets, asked.cases)
@@ -157,6 +160,7 @@ class Job:
             log.info("%s is finished", self.output)
             return
         train, held_out = (self._prepared(c) for c in (self.scans.train, self.scans.held_out))
+        self._warn_of_unseen(held_out)
         if weights is not None:
             weights = self._with_new_rows(weights, train)
         minutes = {"auto": self.asked.minutes}
@@ -171,6 +175,14 @@ class Job:
         name = f"{self.base.name}+{self.output.resolve().name}"
         meta = describe(runs, self.plan, self.targets, self.base, name, self.scans)
         write_model(path, runs, meta)
+
+    def _warn_of_unseen(self, held_out: list[Prepared]) -> None:
+        """Say what no held-out scan shows: the best weights are chosen without it."""
+        seen = frozenset[int]().union(*map(shown, held_out))
+        unseen = [target.label for target in self.targets if target.class_id not in seen]
+        if held_out and unseen:
+            kept = "are chosen by the others" if seen else "are those of the last step"
+            log.warning("no held-out scan shows %s: the weights %s", ", ".join(unseen), kept)
 
     def _prepared(self, cases: tuple[Case, ...]) -> list[Prepared]:
         """On the model's grid; the background is as frequent as a class, as in the released loop.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -15,6 +17,10 @@ from vista3d.network.metadata import CheckpointMeta
 from vista3d.training.finetuning.scans import Scan
 from vista3d.training.finetuning.targets import Target
 from vista3d.volume.resample import nearest
+
+log = logging.getLogger(__name__)
+
+_SIDES = {"left", "right", "l", "r", "lt", "rt"}
 
 CEILING = 0.9
 """Dice of the drawn masks, put on the model's grid and back: what a perfect network could reach."""
@@ -88,9 +94,24 @@ def make_plan(
         patch=patch or choose_patch(scans, base, grid, accelerator),
         intensity=(vol.A_MIN, vol.A_MAX) if hounsfield else (median(lows), median(highs)),
         hounsfield=hounsfield,
-        mirror=not any({"left", "right"} & set(t.name.lower().split()) for t in targets),
+        mirror=_may_mirror(targets),
         single=tuple(t.class_id for t in targets if _is_single(t.class_id, scans, pieces)),
     )
+
+
+def _may_mirror(targets: Sequence[Target]) -> bool:
+    """Whether no new class is of one side; of the table's, it is known what they become."""
+    sided = [target.name for target in targets if _SIDES & set(_words(target.name))]
+    if sided:
+        log.info("patches are not mirrored: %s lies on one side", ", ".join(sided))
+    else:
+        log.info("patches are mirrored: no new class is called left or right")
+    return not sided
+
+
+def _words(name: str) -> list[str]:
+    """As in "Parotid_L" and "tumour (left)"; a vertebra L1 is not on the left."""
+    return re.findall(r"left|right|[a-z]+(?![a-z0-9])", name.lower())
 
 
 def _is_single(class_id: int, scans: Sequence[Scan], pieces: Pieces) -> bool:

@@ -17,7 +17,7 @@ from vista3d.training.sampler.choose import (
 )
 from vista3d.training.sampler.clicks import ClickBatch, Clicks, first_clicks, next_clicks
 from vista3d.training.sampler.extras import draw_balls
-from vista3d.training.sampler.scene import Scene
+from vista3d.training.sampler.scene import Scene, whole
 from vista3d.training.sampler.target import Target
 
 __all__ = [
@@ -32,4 +32,5 @@ __all__ = [
     "draw_targets",
     "first_clicks",
     "next_clicks",
+    "whole",
 ]

@@ -31,18 +31,18 @@ def unnamed(scene: Scene, class_id: int) -> Target:
 
 def union(scene: Scene, class_id: int, rng: np.random.Generator) -> Target | None:
     """A structure and one that touches it; both need a positive click."""
-    mask = scene.labels == class_id
+    mask = scene.whole(class_id)
     ids = torch.unique(scene.labels[dilate(mask) & ~mask])
     neighbours = [i for i in ids.tolist() if i in scene.ids]
     if not neighbours:
         return None
-    other = scene.labels == int(rng.choice(neighbours))
+    other = scene.whole(int(rng.choice(neighbours)))
     return Target(mask | other, novel=True, positive=(mask, other))
 
 
 def cut(scene: Scene, class_id: int, rng: np.random.Generator) -> Target | None:
     """One side of a plane through a structure; the other side needs a negative click."""
-    whole = scene.labels == class_id
+    whole = scene.whole(class_id)
     voxels = torch.nonzero(whole).float()
     normal = torch.from_numpy(rng.standard_normal(3).astype(np.float32)).to(voxels.device)
     height = voxels @ normal

@@ -18,6 +18,14 @@ PARTS = {1: (25, 26), 4: (24,), 132: (57,)}
 pancreatic tumor to the pancreas, trachea to the airway."""
 
 
+def whole(labels: Tensor, class_id: int) -> Tensor:
+    """Labels [H, W, D] -> bool: the structure with the ids that are part of it."""
+    mask = labels == class_id
+    for part in PARTS.get(class_id, ()):
+        mask = mask | (labels == part)
+    return mask
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """What the branches look at.
@@ -64,11 +72,8 @@ class Scene:
         return volume / self.spacing**3
 
     def whole(self, class_id: int) -> Tensor:
-        """[H, W, D] bool: the structure with the ids that are part of it."""
-        mask = self.labels == class_id
-        for part in PARTS.get(class_id, ()):
-            mask = mask | (self.labels == part)
-        return mask
+        """`whole` of its labels."""
+        return whole(self.labels, class_id)
 
     @functools.cached_property
     def pieces(self) -> Tensor:
