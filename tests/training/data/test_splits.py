@@ -57,6 +57,17 @@ def test_two_scans_of_a_patient_stay_together(tmp_path: Path):
     assert all(sides.values())
 
 
+@pytest.mark.parametrize(("label", "mirrored"), [("spleen", False), ("left kidney", True)])
+def test_only_scans_without_an_organ_of_one_side_are_mirrored(
+    tmp_path: Path, label: str, mirrored: bool
+):
+    (tmp_path / "a.nii").write_bytes(b"")
+    row = {"image": "a.nii", "label": "a.nii"}
+    text = json.dumps({"training": [row], "labels": {"1": label}})
+    (tmp_path / "list.json").write_text(text)
+    assert [case.source.mirror for case in read_cases(tmp_path)] == [mirrored]
+
+
 def test_the_corpus_holds_out_the_same_patients_as_ever(corpus: Path):
     held_out = {c.name for c in read_cases(corpus / "Dataset101_OpenKBP", "validation")}
     train = {c.name for c in read_cases(corpus / "Dataset101_OpenKBP", "train")}

@@ -92,6 +92,7 @@ def test_other_structures_are_mirrored(name: str, caplog: pytest.LogCaptureFixtu
 
 def test_what_becomes_of_known_structures_in_the_mirror_is_known():
     assert make_plan([scan()], (Target("1", 14),), BASE).mirror
+    assert not make_plan([scan()], (Target("1", 1),), BASE).mirror
 
 
 def pair() -> Volume:

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from vista3d import anatomy
 from vista3d import volume as vol
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.training.finetuning.scans import Scan
@@ -100,13 +101,18 @@ def make_plan(
 
 
 def _may_mirror(targets: Sequence[Target]) -> bool:
-    """Whether no new class is of one side; of the table's, it is known what they become."""
-    sided = [target.name for target in targets if _SIDES & set(_words(target.name))]
+    """Whether no class lies on one side without a partner that it would become."""
+    sided = [target.name or target.label for target in targets if _is_sided(target)]
     if sided:
         log.info("patches are not mirrored: %s lies on one side", ", ".join(sided))
     else:
-        log.info("patches are mirrored: no new class is called left or right")
+        log.info("patches are mirrored: no class lies on one side without a partner")
     return not sided
+
+
+def _is_sided(target: Target) -> bool:
+    """Of new classes by their names; of the table's, those with a partner become it."""
+    return target.class_id in anatomy.one_sided() or bool(_SIDES & set(_words(target.name)))
 
 
 def _words(name: str) -> list[str]:
