@@ -118,10 +118,10 @@ def _read(labels: Path, scan: Path | None) -> tuple[Volume, Volume | None]:
     from dataclasses import replace
 
     from vista3d.results.label_map import smallest_type
-    from vista3d.volume import check_ct, read, read_truth
+    from vista3d.volume import check_ct, read, read_label_map, read_truth
 
     if scan is None:
-        drawn = read(labels)
+        drawn = read_label_map(labels, None)
         return replace(drawn, array=smallest_type(drawn.array)), None
     source = check_ct(read(scan))
     ids = smallest_type(read_truth(labels, source.geometry))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.data.conftest import patient, save
+from tests.training.data.conftest import RAS, patient, save
 from vista3d.errors import GeometryError, InputError
 from vista3d.training.data import prepared
 from vista3d.training.data.case import Case, PseudoLabel
@@ -261,10 +261,39 @@ def test_supervoxels_come_along(cases: list[Case], tmp_path: Path):
     assert len(np.unique(found)) > 100
 
 
-def test_labels_on_another_grid_are_refused(cases: list[Case], tmp_path: Path):
+def _with(case: Case, role: str, path: Path) -> Case:
+    pseudo = PseudoLabel(path, frozenset({1, 15}))
+    return replace(case, **{role: pseudo if role == "pseudo" else path})
+
+
+@pytest.mark.parametrize("role", ["label", "pseudo", "supervoxels"])
+def test_labels_of_another_shape_are_refused(cases: list[Case], tmp_path: Path, role: str):
     path = save(tmp_path / "other.nii.gz", np.ones((8, 8, 8), np.uint8))
     with pytest.raises(GeometryError, match="vista3d data check"):
-        prepare_arrays(replace(cases[0], label=path), 4.0)
+        prepare_arrays(_with(cases[0], role, path), 4.0)
+
+
+@pytest.mark.parametrize("role", ["label", "pseudo", "supervoxels"])
+def test_labels_on_other_axes_are_refused(cases: list[Case], tmp_path: Path, role: str):
+    """The same shape, the array turned by 180 degrees: only the header tells."""
+    turned = RAS @ np.diag([-1.0, -1, 1, 1])
+    turned[:2, 3] = -turned[:2, 3] - 4
+    path = save(tmp_path / "turned.nii.gz", patient(0)[1][::-1, ::-1].copy(), turned)
+    with pytest.raises(GeometryError, match="RAS"):
+        prepare_arrays(_with(cases[0], role, path), 4.0)
+
+
+@pytest.mark.parametrize("role", ["label", "pseudo"])
+@pytest.mark.parametrize("value", [-1, 0.9999999])
+def test_values_that_are_no_labels_are_refused(
+    cases: list[Case], tmp_path: Path, role: str, value: float
+):
+    """Counted from the end of the table, or cut off, they would be other classes."""
+    labels = patient(0)[1].astype(np.float32)
+    labels[0, 0, :5] = value
+    path = save(tmp_path / "odd.nii.gz", labels)
+    with pytest.raises(InputError, match=r"p0: 'odd.nii.gz' is not a label map"):
+        prepare_arrays(_with(cases[0], role, path), 4.0)
 
 
 def test_locations_are_capped_and_of_the_class(monkeypatch: pytest.MonkeyPatch):

@@ -62,7 +62,7 @@ class TotalSegmentator:
                 msg = f"TotalSegmentator failed on {scan.name} (exit {done.returncode}): {last}"
                 raise InputError(msg)
             content = json.loads(about.read_text())
-            array = np.asarray(vol.read(output).array).astype(np.int32)
+            array = vol.read_truth(output, None)
         mapping = anatomy.dataset_ids({name: int(v) for v, name in content["classes"].items()})
         labels = to_global(array, mapping)
         return Lesson(self.name, content["version"], labels, frozenset(mapping.values()))
