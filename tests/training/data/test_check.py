@@ -163,13 +163,29 @@ def test_mirrored_label_array(data_set: Make):
     assert _one(folder).kind == "sides-array"
 
 
-def test_mirrored_scan(data_set: Make):
-    """The header calls the patient's left the right, for scan and labels alike."""
-    folder = data_set(1)
+@pytest.mark.parametrize(
+    ("header", "spine", "kind", "fix"),
+    [
+        ((-1, 1, 1), True, "sides-scan", "negate the first row of the affine in"),
+        ((-1, -1, 1), True, "sides-turned", "negate the first two rows of the affine in"),
+        ((-1, -1, 1), False, "sides-header", "look where the table lies"),
+        ((-1, 1, 1), False, "sides-header", "look where the table lies"),
+    ],
+)
+def test_a_header_that_exchanges_left_and_right(
+    data_set: Make, header: tuple[int, ...], spine: bool, kind: str, fix: str
+):
+    """For scan and labels alike; what tells mirrored from turned is that the spine is behind."""
+    folder = data_set(1, labels=NAMES | {"sacrum": 6})
     hu, labels = patient(0)
-    save(folder / "imagesTr" / "p0_0000.nii.gz", hu[::-1].copy())
-    save(folder / "labelsTr" / "p0.nii.gz", labels[::-1].copy())
-    assert _one(folder).kind == "sides-scan"
+    if spine:
+        labels[14:18, 5:8, 2:10], hu[14:18, 5:8, 2:10] = 6, 700
+    wrong = np.diag([*header, 1.0]) @ RAS
+    save(folder / "imagesTr" / "p0_0000.nii.gz", hu, wrong)
+    save(folder / "labelsTr" / "p0.nii.gz", labels, wrong)
+    finding = _one(folder)
+    assert finding.kind == kind
+    assert finding.fix.startswith(fix)
 
 
 def test_an_lps_header_is_not_mirrored(data_set: Make):
@@ -255,6 +271,10 @@ def test_a_real_torso_turned_around_is_noticed(corpus: Path, tmp_path: Path):
     assert {f.kind for f in check_folder(folder)} - {"blank-image"} == {"sides-array"}
     save(folder / "imagesTr" / "lidc_0001_0000.nii.gz", hu[::-1].copy(), affine)
     assert {f.kind for f in check_folder(folder)} == {"sides-scan"}
+    lps = np.diag([-1.0, -1, 1, 1]) @ affine
+    save(folder / "imagesTr" / "lidc_0001_0000.nii.gz", hu, lps)
+    save(folder / "labelsTr" / "lidc_0001.nii.gz", ids, lps)
+    assert {f.kind for f in check_folder(folder)} == {"sides-turned"}
 
 
 def test_command_prints_fixes_and_exits_3(data_set: Make, capsys: pytest.CaptureFixture[str]):

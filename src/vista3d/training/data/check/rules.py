@@ -34,7 +34,16 @@ _SIDE_FIXES = {
     ),
     "sides-scan": (
         "scan and labels are mirrored left to right: the header's x axis is wrong",
-        "negate the first row of the affine (LPS written as RAS?) in image and label",
+        "negate the first row of the affine in image and label",
+    ),
+    "sides-turned": (
+        "left and right are exchanged, and so are front and back: LPS written as RAS",
+        "negate the first two rows of the affine in image and label",
+    ),
+    "sides-header": (
+        "scan and labels show left and right exchanged: the header is wrong",
+        "look where the table lies: before the patient, negate the first two rows of the affine in "
+        "image and label (LPS written as RAS); behind the patient, only the first (mirrored)",
     ),
     "sides-anatomy": (
         "paired organs are in order but single organs lie on the wrong side",
