@@ -108,6 +108,20 @@ def test_unknown_class_and_superclass(data_set: Make):
     assert "did you mean spleen" in found["unknown-class"].fix
 
 
+def test_a_patient_on_two_sides_of_a_list(data_set: Make):
+    folder = data_set(2)
+    items = [
+        {"image": f"imagesTr/p{n}_0000.nii.gz", "label": f"labelsTr/p{n}.nii.gz", "patient": "a"}
+        for n in (0, 1)
+    ]
+    values = {str(value): name for name, value in NAMES.items()}
+    content = {"training": [items[0] | {"fold": 1}], "testing": items[1:], "labels": values}
+    (folder / "list.json").write_text(json.dumps(content))
+    finding = _one(folder / "list.json")
+    assert (finding.kind, finding.value) == ("split", "p0_0000: train, p1_0000: test")
+    assert "count as test" in finding.fix
+
+
 def test_labels_where_there_is_no_image(data_set: Make):
     folder = data_set(1)
     hu = patient(0)[0]

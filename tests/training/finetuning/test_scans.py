@@ -64,6 +64,22 @@ def test_what_a_list_holds_out(dataset: Path, tmp_path: Path):
     assert names(found.held_out) == ["case2_0000"]
 
 
+def test_what_a_list_holds_out_is_patients(dataset: Path, tmp_path: Path):
+    for part in ("imagesTr", "labelsTr"):
+        (tmp_path / part).symlink_to(dataset / part)
+    items = [
+        {"image": f"imagesTr/case{n}_0000.nii.gz", "label": f"labelsTr/case{n}.nii.gz",
+         "patient": patient}
+        for n, patient in ((0, "a"), (2, "b"), (3, "b"), (4, "c"), (5, "c"))
+    ]  # fmt: skip
+    items[1]["fold"] = 0
+    content = {"labels": {"1": "block"}, "training": items[:-1], "testing": items[-1:]}
+    (tmp_path / "list.json").write_text(json.dumps(content))
+    found = choose(tmp_path / "list.json", BLOCK, None)
+    assert names(found.train) == ["case0_0000"]
+    assert names(found.held_out) == ["case2_0000", "case3_0000"]
+
+
 def test_labels_outside_the_map_are_background(dataset: Path):
     (case,) = choose(dataset, (Target("1", 346, "block"),), 1).train
     assert dict(case.mapping) == {1: 346}

@@ -75,10 +75,10 @@ def choose(data: Path, targets: tuple[Target, ...], count: int | None) -> Scans:
     """
     listing = _one(data)
     cases = dataset_cases(listing, _rules(listing, targets))
-    split = {entry.name: entry.split for entry in listing.entries}
-    usable = [case for case in cases if case.image and case.label and split[case.name] != "test"]
-    listed = [case for case in usable if split[case.name] == "validation"]
-    pool = [case for case in usable if split[case.name] != "validation"]
+    side = listing.splits
+    usable = [c for c in cases if c.image and c.label and side.get(c.patient) != "test"]
+    listed = [case for case in usable if side.get(case.patient) == "validation"]
+    pool = [case for case in usable if side.get(case.patient) != "validation"]
     wanted = {target.class_id for target in targets}
     chosen: list[Case] = []
     measured: list[Scan] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from vista3d import anatomy
@@ -62,7 +63,8 @@ _SIDE_FIXES = {
 
 
 def dataset_findings(listing: Listing, table: LabelTable) -> Iterator[Finding]:
-    """What the label table itself shows."""
+    """What the list and its label table themselves show."""
+    yield from _torn(listing)
     for row in table.rows:
         where = (listing.name, "")
         if row.reason == "unknown":
@@ -82,6 +84,25 @@ def dataset_findings(listing: Listing, table: LabelTable) -> Iterator[Finding]:
                 f"label {row.name!r} stands for several classes",
                 f"value {row.value}",
                 'map it to one of them in the mapping file\'s "labels", or to null',
+            )
+
+
+def _torn(listing: Listing) -> Iterator[Finding]:
+    """Patients whose scans the list puts on several sides."""
+    listed: dict[str, list[Entry]] = defaultdict(list)
+    for entry in listing.entries:
+        if entry.split is not None:
+            listed[entry.patient].append(entry)
+    sides = listing.splits
+    for patient, scans in listed.items():
+        if len({entry.split for entry in scans}) > 1:
+            yield Finding(
+                listing.name,
+                scans[0].name,
+                "split",
+                f"the scans of patient {patient!r} are listed on several sides",
+                ", ".join(f"{entry.name}: {entry.split}" for entry in scans),
+                f"list them on one side; until then all of them count as {sides[patient]}",
             )
 
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from vista3d.errors import InputError
 from vista3d.training.data.splits import Split
@@ -24,7 +24,7 @@ class Entry:
         image: CT file; None for a label map without its CT.
         label: label file; None for an unlabelled scan.
         annotated: local label names whose extent the label file states; None: all of the list.
-        split: where the list fixes it; None: the hash of the patient decides.
+        split: where the list fixes it; see `Listing.splits`.
         pseudo: a teacher's label map in global ids, already found reliable.
         supervoxels: file of supervoxel ids.
     """
@@ -56,6 +56,17 @@ class Listing:
     labels: Mapping[str, int]
     entries: tuple[Entry, ...]
     licence: str = ""
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """Patient -> where the list puts one of his scans, and with it all of them.
+
+        Test goes before validation, and validation before training: nobody is on two sides.
+        """
+        found: dict[str, Split] = {}
+        for split in get_args(Split):
+            found |= {entry.patient: split for entry in self.entries if entry.split == split}
+        return found
 
 
 def inside(folder: Path, text: str, file: Path) -> Path:
