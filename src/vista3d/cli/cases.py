@@ -17,8 +17,8 @@ from vista3d.volume.nifti import stem
 log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip")
-OWN_ENDINGS = ("_seg.nii", "_seg.nii.gz", ".seg.nrrd")
-"""Outputs of this command (and of Slicer): in a folder they are results, not scans."""
+OWN_ENDINGS = ("_seg.nii", "_seg.nii.gz", ".seg.nrrd", "_supervoxels.nii.gz")
+"""Outputs of these commands (and of Slicer): in a folder they are results, not scans."""
 
 
 @dataclass(frozen=True)
