@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from vista3d.errors import GeometryError, InputError
-from vista3d.volume.checks import squeeze
+from vista3d.volume.checks import plain
 from vista3d.volume.geometry import Geometry
 from vista3d.volume.reading import read
 from vista3d.volume.volume import Volume
@@ -31,12 +31,12 @@ def read_label_map(path: Path, geometry: Geometry | None, dtype: DTypeLike = np.
         dtype: integers that hold every value: uint16 for global class ids.
 
     Raises:
-        InputError: unreadable, not 3D, or its values are not whole numbers that `dtype` holds.
+        InputError: unreadable, RGB, not 3D, or its values are not whole numbers that `dtype` holds.
         GeometryError: it lies on another grid.
     """
     found = read(path)
     try:
-        found = replace(found, array=squeeze(found.array))
+        found = replace(found, array=plain(found.array))
     except InputError as error:
         msg = f"the labels '{path.name}': {error}"
         raise InputError(msg) from None

@@ -148,6 +148,16 @@ def test_slices_that_are_blank_but_for_the_organ(data_set: Make):
     assert "kidney_right" in finding.value
 
 
+def test_labels_with_an_axis_too_many_or_in_colour(data_set: Make):
+    folder = data_set(2)
+    _relabel(folder, lambda labels: labels[..., None])
+    assert check_folder(folder) == []
+    colour = np.zeros((32, 32, 32), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    save(folder / "labelsTr" / "p0.nii.gz", colour)
+    save(folder / "labelsTr" / "p1.nii.gz", np.stack([patient(1)[1]] * 2, axis=3))
+    assert _kinds(folder) == [("p0", "unreadable"), ("p1", "unreadable")]
+
+
 def test_unreadable(data_set: Make):
     folder = data_set(2)
     file = folder / "imagesTr" / "p1_0000.nii.gz"

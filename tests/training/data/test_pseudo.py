@@ -135,6 +135,20 @@ def test_scans_are_labelled_once_and_attached(data_set: Callable[..., Path], tmp
     assert states == ["skipped", "reliable"]
 
 
+def test_a_scan_of_another_dimension_does_not_stop_the_others(
+    data_set: Callable[..., Path], tmp_path: Path
+):
+    cases = read_cases(data_set(3), None)
+    assert cases[0].image is not None
+    assert cases[1].image is not None
+    save(cases[0].image, patient(0)[0][..., None])
+    save(cases[1].image, np.stack([patient(1)[0]] * 2, axis=3))
+    cases = [cases[1], cases[0]]
+    outcomes = list(label_cases(cases, tmp_path / "pseudo", Recorded()))
+    assert [outcome.state for outcome in outcomes] == ["failed", "reliable"]
+    assert "4D" in outcomes[0].reasons[0]
+
+
 def test_scans_that_nobody_annotated_are_learned_from(
     data_set: Callable[..., Path], tmp_path: Path
 ):

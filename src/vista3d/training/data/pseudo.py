@@ -102,7 +102,7 @@ def _done(path: Path, stamp: dict[str, str | None]) -> bool:
 def _label(
     image: Path, path: Path, stamp: dict[str, str | None], first: Teacher, second: Teacher | None
 ) -> Reliability:
-    scan = vol.read(image)
+    scan = vol.check_image(vol.read(image))
     lesson = _checked(first.label(image), scan)
     other = None if second is None else _checked(second.label(image), scan)
     verdict = assess(
