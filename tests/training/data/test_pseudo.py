@@ -135,6 +135,18 @@ def test_scans_are_labelled_once_and_attached(data_set: Callable[..., Path], tmp
     assert states == ["skipped", "reliable"]
 
 
+@pytest.mark.parametrize("content", [{}, {"reliable": True}, {"reliable": 1, "trusted": "all"}])
+def test_a_verdict_without_its_parts(
+    data_set: Callable[..., Path], tmp_path: Path, content: dict[str, object]
+):
+    cases = read_cases(data_set(1), None)
+    folder = tmp_path / "pseudo" / "Dataset001_Made"
+    save(folder / "p0.nii.gz", patient(0)[1])
+    (folder / "p0.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"p0\.json does not say `reliable`"):
+        attach(cases, tmp_path / "pseudo")
+
+
 def test_a_scan_of_another_dimension_does_not_stop_the_others(
     data_set: Callable[..., Path], tmp_path: Path
 ):

@@ -18,7 +18,7 @@ import numpy as np
 
 from vista3d import anatomy
 from vista3d import volume as vol
-from vista3d.errors import GeometryError, Vista3DError
+from vista3d.errors import GeometryError, InputError, Vista3DError
 from vista3d.training.data.case import Case, PseudoLabel
 from vista3d.training.data.layouts.listing import read_json
 from vista3d.training.data.reliability import Reliability, assess
@@ -80,11 +80,23 @@ def attach(cases: list[Case], folder: Path) -> list[Case]:
         if not about.is_file() or not path.is_file():
             found.append(case)
             continue
-        content = read_json(about)
-        classes = frozenset(content["trusted"]) - case.annotated
-        pseudo = PseudoLabel(path, classes) if content["reliable"] and classes else None
-        found.append(replace(case, pseudo=pseudo))
+        classes = _believed(about) - case.annotated
+        found.append(replace(case, pseudo=PseudoLabel(path, classes) if classes else None))
     return found
+
+
+def _believed(about: Path) -> frozenset[int]:
+    """Classes that a teacher may be believed in one scan; none where the whole is doubted."""
+    content = read_json(about)
+    reliable, trusted = content.get("reliable"), content.get("trusted")
+    whole = isinstance(trusted, list) and all(type(class_id) is int for class_id in trusted)
+    if not isinstance(reliable, bool) or not whole:
+        msg = (
+            f"{about} does not say `reliable` (true or false) and `trusted` (a list of class ids): "
+            "delete it, and run `vista3d data label` again"
+        )
+        raise InputError(msg)
+    return frozenset(trusted) if reliable else frozenset()
 
 
 def _about(path: Path) -> Path:

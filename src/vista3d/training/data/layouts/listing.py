@@ -144,6 +144,21 @@ def label_values(labels: object, file: Path) -> dict[str, int]:
     return {name: value for name, value in values.items() if value != 0}
 
 
+def stated_labels(item: Mapping[str, Any], file: Path) -> tuple[str, ...] | None:
+    """The labels that a case lists as `annotated`; None: it does not say.
+
+    Raises:
+        InputError: no list.
+    """
+    names = item.get("annotated")
+    if names is None:
+        return None
+    if not isinstance(names, list):
+        msg = f"{file}: `annotated` is {names!r}, a list of labels is needed"
+        raise InputError(msg)
+    return tuple(map(str, names))
+
+
 def sorted_unique(entries: list[Entry], file: Path) -> tuple[Entry, ...]:
     """Entries by name.
 
