@@ -10,18 +10,19 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.training.data.conftest import RAS, patient, save
 from vista3d.errors import GeometryError, InputError
-from vista3d.training.data import prepared
+from vista3d.training.data import digests, prepared
 from vista3d.training.data.case import Case, PseudoLabel
 from vista3d.training.data.cases import read_cases
 from vista3d.training.data.chunks import read_chunks, write_chunks
 from vista3d.training.data.prepared import Arrays, class_locations, mark_head, prepare_arrays
-from vista3d.training.data.store import Store, prepare_all
+from vista3d.training.data.store import Entry, Store, prepare_all
 from vista3d.training.synthetic.tissues import HEAD, INTERIOR, SKIN
 
 WHOLE = (slice(None),) * 3
@@ -177,6 +178,44 @@ def test_a_damaged_file_names_the_folder_to_delete(cases: list[Case], tmp_path: 
     file.write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"is damaged .* delete the folder"):
         _ = held.labels[WHOLE]
+
+
+def test_an_entry_that_another_process_brings_in_is_not_damaged(cases: list[Case], tmp_path: Path):
+    store = Store(tmp_path / "store")
+    entry = Entry(store, store.key(cases[0], 4.0), cases[0], 4.0, _refuse)
+
+    def read(path: Path) -> str:
+        if not path.is_file():
+            Store(store.folder).get(cases[0], 4.0)  # another process
+            raise FileNotFoundError(path)
+        return path.read_text()
+
+    assert "p0" in entry.read("index.json", read)
+
+
+def test_a_store_that_may_only_be_read(
+    cases: list[Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    held = Store(tmp_path / "store").get(cases[0], 4.0)
+    expected = held.labels[WHOLE]
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise PermissionError(1, "not permitted")
+
+    os.utime(cases[0].files[0], (0, 0))
+    monkeypatch.setattr(os, "utime", refuse)
+    monkeypatch.setattr(digests.Path, "open", _without_appending(Path.open))
+    again = Store(tmp_path / "store").get(cases[0], 4.0, _refuse)
+    np.testing.assert_array_equal(again.labels[WHOLE], expected)
+
+
+def _without_appending(opened: Callable[..., Any]) -> Callable[..., Any]:
+    def open_(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        if "a" in mode:
+            raise PermissionError(1, "not permitted")
+        return opened(path, mode, *arguments, **options)
+
+    return open_
 
 
 def _sum(folder: Path, case: Case, barrier: object) -> int:
