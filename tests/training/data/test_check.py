@@ -1,6 +1,7 @@
 """Every finding of `data check`, on files that have exactly that fault."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 
 from tests.training.data.conftest import NAMES, RAS, patient, save
 from vista3d.cli.main import main
-from vista3d.training.data.check import Finding, check_folder
+from vista3d.training.data import check
+from vista3d.training.data.check import Finding, check_folder, facts
+from vista3d.volume import Volume
 
 Make = Callable[..., Path]
 
@@ -272,6 +275,31 @@ def test_the_same_scan_resampled(data_set: Make, mirrored: bool):
     assert [f.case for f in found] == ["p0"]
     assert "p2" in found[0].value
     assert ("mirrored" in found[0].what) == mirrored
+
+
+def test_a_pass_takes_a_few_bytes_a_voxel():
+    """The volumes are there already; indices of all labelled voxels would take tens of bytes."""
+    hu = np.full((64, 64, 128), -1000, np.int16, order="F")
+    hu[8:56, 8:56] = 40
+    labels = np.asfortranarray((hu > 0).astype(np.uint8))
+    labels[32:] *= 2
+    scan, drawn = Volume(hu, np.eye(4)), Volume(labels, np.eye(4))
+    tracemalloc.start()
+    try:
+        found = facts._measure(scan, drawn)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.voxels == {1: 24 * 48 * 128, 2: 24 * 48 * 128}
+    assert found.centroids == {1: (19.5, 31.5, 63.5), 2: (43.5, 31.5, 63.5)}
+    assert peak < 4 * hu.size
+
+
+@pytest.mark.parametrize(("free", "workers"), [(None, 8), (10 * 2**30, 3), (2**20, 1)])
+def test_workers_fit_the_memory(monkeypatch: pytest.MonkeyPatch, free: int | None, workers: int):
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("vista3d.inference.budget.available_memory", lambda: free)
+    assert check._workers() == workers
 
 
 def test_a_real_torso_turned_around_is_noticed(corpus: Path, tmp_path: Path):

@@ -89,14 +89,15 @@ def _believed(about: Path) -> frozenset[int]:
     """Classes that a teacher may be believed in one scan; none where the whole is doubted."""
     content = read_json(about)
     reliable, trusted = content.get("reliable"), content.get("trusted")
-    whole = isinstance(trusted, list) and all(type(class_id) is int for class_id in trusted)
-    if not isinstance(reliable, bool) or not whole:
-        msg = (
-            f"{about} does not say `reliable` (true or false) and `trusted` (a list of class ids): "
-            "delete it, and run `vista3d data label` again"
-        )
-        raise InputError(msg)
-    return frozenset(trusted) if reliable else frozenset()
+    if isinstance(reliable, bool) and isinstance(trusted, list):
+        classes = frozenset(class_id for class_id in trusted if type(class_id) is int)
+        if len(classes) == len(trusted):
+            return classes if reliable else frozenset()
+    msg = (
+        f"{about} does not say `reliable` (true or false) and `trusted` (a list of class ids): "
+        "delete it, and run `vista3d data label` again"
+    )
+    raise InputError(msg)
 
 
 def _about(path: Path) -> Path:
