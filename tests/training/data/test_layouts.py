@@ -76,6 +76,7 @@ def test_datalist_follows_the_official_keys(tmp_path: Path):
         ({"image": "/etc/a.nii.gz"}, "leaves the folder"),
         ({"image": "x/../../a.nii.gz"}, "leaves the folder"),
         ({"image": "gone.nii.gz"}, "does not exist"),
+        ({"image": "."}, "is a folder: zip the DICOM series"),
         ({"fold": 1}, "neither `image` nor `label`"),
     ],
 )

@@ -1,7 +1,7 @@
 """Pseudo-labels on disk: written scan by scan by a teacher, attached to cases for training.
 
 OUTPUT/<data set>/<case>.nii.gz     global class ids on the scan's grid
-                  <case>.json       teacher, version, classes, verdict and reasons
+                  <case>.json       teacher, its identity, classes, verdict and reasons
                   <case>.second.nii.gz   of the second teacher, where there was one
 """
 
@@ -51,7 +51,9 @@ def label_cases(
         path = output / case.source.name / f"{case.name}.nii.gz"
         stamp = {
             "teacher": first.name,
+            "identity": first.identity,
             "second": None if second is None else second.name,
+            "second_identity": None if second is None else second.identity,
             "image": hashlib.sha256(case.image.read_bytes()).hexdigest(),
         }
         if _done(path, stamp):

@@ -91,9 +91,12 @@ def existing(folder: Path, text: str, file: Path) -> Path:
     """The same, of a file that must be there.
 
     Raises:
-        InputError: leaving the folder, or missing.
+        InputError: leaving the folder, a folder itself, or missing.
     """
     path = inside(folder, text, file)
+    if path.is_dir():
+        msg = f"{file.name}: {text!r} is a folder: zip the DICOM series, or convert it to NIfTI"
+        raise InputError(msg)
     if not path.is_file():
         msg = f"{file.name}: {text!r} does not exist in {folder}: correct the path or drop the row"
         raise InputError(msg)
