@@ -221,6 +221,24 @@ def test_a_slice_without_a_position_is_told(tmp_path: Path):
     assert "ImagePositionPatient" in warning
 
 
+def test_a_slice_that_may_not_be_read_is_told_without_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for n in range(4):
+        _slice(tmp_path / "s", n, (0, 0, n))
+    _cut(tmp_path / "s", 4, "4.dcm")
+    opened = pydicom.dcmread
+
+    def refuse(path: Path, **options: object) -> pydicom.Dataset:
+        if path.name == "4.dcm":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, **options)
+
+    monkeypatch.setattr(pydicom, "dcmread", refuse)
+    (warning,) = read(tmp_path / "s").meta.warnings
+    assert "(first: 4.dcm: Permission denied)" in warning
+
+
 def test_what_is_no_slice_is_passed_over_without_a_word(tmp_path: Path):
     for n in range(4):
         _slice(tmp_path / "s", n, (0, 0, n))

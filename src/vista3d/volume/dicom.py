@@ -117,12 +117,13 @@ def _series(files: Iterable[Path]) -> tuple[list[list[Slice]], list[_Unused]]:
             log.debug("%s passed over: %s", path.name, error)
             if is_dicom(path):
                 foreign = isinstance(error, InvalidDicomError)
-                unused.append(_Unused(path.name, "it is no DICOM file" if foreign else str(error)))
+                reason = "it is no DICOM file" if foreign else _reason(error)
+                unused.append(_Unused(path.name, reason))
             continue
         try:
             slices, reason = slices_of(image), _lacking(image)
         except _MALFORMED as error:
-            slices, reason = [], str(error)
+            slices, reason = [], _reason(error)
         if reason:
             unused.append(_Unused(path.name, reason, image.get("SeriesInstanceUID")))
         for slice_ in slices:
@@ -131,6 +132,11 @@ def _series(files: Iterable[Path]) -> tuple[list[list[Slice]], list[_Unused]]:
             uid = image.get("SeriesInstanceUID")
             groups[(uid, whole, image.Rows, image.Columns, orientation)].append(slice_)
     return sorted(groups.values(), key=len, reverse=True), unused
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, without the path that errors of the system carry."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _lacking(image: Dataset) -> str:
