@@ -39,7 +39,7 @@ $(PAGE): .venv/base web/package-lock.json $(shell find web/src web/public web/in
 web: $(PAGE)
 
 demo: .venv/base
-	$(BIN)/vista3d phantom -o demo/phantom --seed 7
+	$(BIN)/vista3d phantom -o demo/phantom --seed 7 --overwrite
 	$(BIN)/vista3d segment demo/phantom/phantom_0007_ct.nii.gz -o demo/out --overwrite \
 		--statistics --preview --report demo/out/report.json \
 		--truth demo/phantom/phantom_0007_labels.nii.gz

@@ -32,6 +32,17 @@ def test_writes_a_file_for_a_checkpoint(tiny_checkpoint: Path, tmp_path: Path, c
     assert "grid of the scan, of liver, spleen, right kidney;" in output
 
 
+def test_a_file_is_replaced_only_when_asked(tmp_path: Path, capsys):
+    out = tmp_path / "card.md"
+    out.write_text("corrected by hand")
+    assert call("-o", str(out)) == 2
+    assert "exists: add --overwrite" in capsys.readouterr().err
+    assert out.read_text() == "corrected by hand"
+    assert call("-o", str(out), "--overwrite") == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["card.md"]
+    assert out.read_text() == as_markdown(card_of("mini"))
+
+
 def test_refuses_an_unknown_format(capsys):
     assert call("--format", "pdf") == 2
     assert "pdf" in capsys.readouterr().err

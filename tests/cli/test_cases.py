@@ -45,7 +45,7 @@ def test_dicom_slices_beside_images_are_left_out_and_named(tmp_path, caplog):
 
 
 def test_results_in_a_folder_are_not_scans(tmp_path):
-    for name in ("a.nii.gz", "a_seg.nii.gz", "a.seg.nrrd"):
+    for name in ("a.nii.gz", "a_seg.nii.gz", "a.seg.nrrd", "a_supervoxels.nii.gz"):
         touch(tmp_path / name)
     assert names(tmp_path) == ["a"]
     assert names(tmp_path / "a_seg.nii.gz") == ["a_seg"], "named outright, it is a scan"

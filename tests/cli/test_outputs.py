@@ -66,6 +66,7 @@ def test_a_folder_may_be_called_like_a_file(tmp_path):
         ("a.nii.gz", 2, (), "'a.nii.gz' is one file, but there are 2 scans"),
         ("a.nii.gz", 1, ("seg.nrrd",), "can hold only the format nifti"),
         ("a.nrrd", 1, ("seg.nrrd", "nifti"), "can hold only the format seg.nrrd"),
+        ("a.mhd", 1, (), "would be two files: give .mha"),
         ("out", 1, ("dicom",), "unknown format 'dicom': choose from nifti, per-class, seg.nrrd"),
     ],
 )

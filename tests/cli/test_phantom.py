@@ -46,6 +46,17 @@ def test_writes_image_labels_and_truth(tmp_path: Path) -> None:
     assert found["left femur"]["truncated"]
 
 
+def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
+    (tmp_path / "phantom_0008.json").write_text("corrected by hand")
+    options = ["-o", str(tmp_path), "--count", "2", "--spacing", "12", "--seed", "7"]
+    result = CliRunner().invoke(app, options)
+    assert isinstance(result.exception, UsageError)
+    assert "exists: add --overwrite" in str(result.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["phantom_0008.json"]
+    assert CliRunner().invoke(app, [*options, "--overwrite"]).exit_code == 0
+    assert json.loads((tmp_path / "phantom_0008.json").read_text())["seed"] == 8
+
+
 @pytest.mark.parametrize("value", ["1,2", "fine"])
 def test_refuses_with_a_usage_error(tmp_path: Path, value: str) -> None:
     result = CliRunner().invoke(app, ["-o", str(tmp_path), "--spacing", value])

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from tests.cli.fake import scan
+from tests.dicom import grid, write_series
+from vista3d.volume import Volume
 
 
 def test_resume_skips_what_is_finished(run, model, tmp_path):
@@ -61,6 +64,19 @@ def test_resume_repeats_what_differs(run, model, tmp_path, monkeypatch, change):
         (out / "a_report.json").write_text(json.dumps({**report, "state": "failed"}))
     assert run(path, "-o", out, "--resume", *options).code == 0
     assert model.calls == ["a", "a"]
+
+
+def test_resume_repeats_another_series(run, model, tmp_path):
+    folder, out = tmp_path / "study", tmp_path / "out"
+    hu = np.random.default_rng(0).integers(-1000, 200, (8, 9, 5)).astype(np.int16)
+    folder.mkdir()
+    for uid in ("1.2.3", "1.2.4"):
+        series = write_series(tmp_path / uid, Volume(hu, grid("axial")), SeriesInstanceUID=uid)
+        for path in series.iterdir():
+            path.rename(folder / f"{uid}-{path.name}")
+    for uid in ("1.2.3", "1.2.4", "1.2.4"):
+        assert run(folder, "-o", out, "--resume", "--series", uid).code == 0
+    assert model.calls == ["study", "study"]
 
 
 def test_resume_of_a_single_file_needs_a_report(run, model, tmp_path):

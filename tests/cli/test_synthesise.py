@@ -89,6 +89,17 @@ def test_a_scan_gets_other_densities(case: Case, tmp_path: Path):
     assert (new[ids == 1] != old[ids == 1]).all()
 
 
+def test_nothing_is_replaced_unasked_and_the_labels_never(case: Case, tmp_path: Path):
+    labels = tmp_path / "phantom_0007_ct_0000_labels.nii.gz"
+    labels.write_bytes(case.labels.read_bytes())
+    options = (case.scan, "--labels", labels, "--resynthesise", "--overwrite")
+    _refused(UsageError, "is an input: choose another place", tmp_path, *options)
+    _run(*options, "-o", tmp_path / "out")
+    with pytest.raises(UsageError, match="exists: add --overwrite"):
+        main(["--debug", "synthesise", *map(str, options[:-1]), "-o", str(tmp_path / "out")])
+    _run(*options, "-o", tmp_path / "out")
+
+
 def test_same_seed_same_bytes(case: Case, tmp_path: Path):
     for folder in ("one", "two"):
         _run(case.scan, "--labels", case.labels, "-o", tmp_path / folder, "--lesions", "liver")

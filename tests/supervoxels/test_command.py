@@ -95,6 +95,7 @@ def test_sam_that_is_not_here(run, ct, tmp_path, monkeypatch):
         (["--precision", "fp8"], 2, "fp8"),
         (["--segments", "0"], 2, "segments"),
         (["-o", "labels.png"], 2, "labels.png"),
+        (["-o", "labels.mhd"], 2, ".mha"),
     ],
 )
 def test_bad_options(run, ct, tmp_path, options, code, words):
@@ -102,6 +103,16 @@ def test_bad_options(run, ct, tmp_path, options, code, words):
     found, text = run(ct, *out, *options)
     assert found == code
     assert words in text
+
+
+@pytest.mark.parametrize("name", ["parts.mha", "parts.nrrd"])
+def test_sheared_axes_are_refused_before_the_work(run, tmp_path, monkeypatch, name):
+    affine = np.array([[2, 0, 0, 0], [0, 2, 0.8, 0], [0, 0, 2, 0], [0, 0, 0, 1.0]])
+    nib.save(nib.Nifti1Image(patient(), affine), tmp_path / "ct.nii.gz")
+    monkeypatch.setattr("vista3d.supervoxels.supervoxels", None)
+    code, text = run(tmp_path / "ct.nii.gz", "-o", tmp_path / name)
+    assert code == 2
+    assert f"sheared, '{name}' cannot hold them: use .nii.gz" in text
 
 
 def test_bad_input(run, tmp_path):

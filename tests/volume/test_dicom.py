@@ -187,6 +187,87 @@ def test_other_modality_and_localizer(tmp_path: Path):
     assert check_ct(once).meta.warnings == once.meta.warnings
 
 
+def _cut(folder: Path, number: int, name: str, size: int | None = None) -> Path:
+    """A slice of the series under a name with .dcm, of its first bytes."""
+    _slice(folder, number, (0, 0, number))
+    path = (folder / f"1.2.3-{number}").rename(folder / name)
+    path.write_bytes(path.read_bytes()[:size])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"), [(0, ""), (60, "no DICOM file"), (300, ""), (-80, "ends before the pixels")]
+)
+def test_slices_that_are_cut_short_are_told(tmp_path: Path, size: int, reason: str):
+    for n in range(4):
+        _slice(tmp_path / "s", n, (0, 0, n))
+    for n in (4, 5):
+        _cut(tmp_path / "s", n, f"00{n}.dcm", size)
+    (warning,) = read(tmp_path / "s").meta.warnings
+    assert warning.startswith("2 files could not be used (first: 004.dcm: ")
+    assert reason in warning
+    assert warning.endswith("): the scan may be cut short")
+
+
+def test_a_slice_without_a_position_is_told(tmp_path: Path):
+    for n in range(4):
+        _slice(tmp_path / "s", n, (0, 0, n))
+    path = _cut(tmp_path / "s", 4, "4.dcm")
+    image = pydicom.dcmread(path)
+    del image.ImagePositionPatient
+    image.save_as(path)
+    (warning,) = read(tmp_path / "s").meta.warnings
+    assert "1 file could not be used (first: 4.dcm: " in warning
+    assert "ImagePositionPatient" in warning
+
+
+def test_a_slice_that_may_not_be_read_is_told_without_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for n in range(4):
+        _slice(tmp_path / "s", n, (0, 0, n))
+    _cut(tmp_path / "s", 4, "4.dcm")
+    opened = pydicom.dcmread
+
+    def refuse(path: Path, **options: object) -> pydicom.Dataset:
+        if path.name == "4.dcm":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, **options)
+
+    monkeypatch.setattr(pydicom, "dcmread", refuse)
+    (warning,) = read(tmp_path / "s").meta.warnings
+    assert "(first: 4.dcm: Permission denied)" in warning
+
+
+def test_what_is_no_slice_is_passed_over_without_a_word(tmp_path: Path):
+    for n in range(4):
+        _slice(tmp_path / "s", n, (0, 0, n))
+    localizer = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    _slice(tmp_path / "s", 7, (0, 0, 0), ImageType=localizer)
+    _slice(tmp_path / "s", 8, (0, 0, 0), series="5", ImagePositionPatient=None)  # dose report
+    report = pydicom.dcmread(tmp_path / "s" / "1.2.3-1")
+    del report.PixelData
+    report.SeriesInstanceUID = "9.9"
+    report.save_as(tmp_path / "s" / "report.dcm")
+    (tmp_path / "s" / "._001.dcm").write_bytes(b"of macOS")
+    (tmp_path / "s" / "notes.txt").write_text("of a colleague")
+    assert read(tmp_path / "s").meta.warnings == ()
+
+
+def test_colour_pictures_are_passed_over(tmp_path: Path):
+    for n in range(3):
+        _slice(
+            tmp_path / "s", n, (0, 0, n), series="7", SamplesPerPixel=3, PlanarConfiguration=0,
+            PhotometricInterpretation="RGB", BitsAllocated=8, BitsStored=8, HighBit=7,
+            PixelData=bytes(ROWS * COLUMNS * 3),
+        )  # fmt: skip
+    with pytest.raises(InputError, match="no DICOM image of grey values"):
+        read(tmp_path / "s")
+    for n in range(2):
+        _slice(tmp_path / "s", n, (0, 0, n))
+    assert read(tmp_path / "s").array.shape[2] == 2
+
+
 def test_no_image_at_all(tmp_path: Path):
     (tmp_path / "s").mkdir()
     with pytest.raises(InputError, match="holds no DICOM image"):

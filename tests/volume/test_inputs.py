@@ -12,7 +12,7 @@ import pytest
 
 from tests.volume.conftest import noise
 from vista3d.errors import GeometryError, InputError
-from vista3d.volume import Volume, check_ct, read
+from vista3d.volume import Volume, check_ct, read, read_label_map
 
 
 def _save(path: Path, array: np.ndarray, affine: np.ndarray | None = None) -> Path:
@@ -75,10 +75,27 @@ def test_wrong_dimensions(tmp_path: Path):
     assert check_ct(read(tmp_path / "b.nii", timepoint=1)).array.shape == (9, 9, 9)
     with pytest.raises(InputError, match=r"timepoint 7 is outside 0\.\.2"):
         read(tmp_path / "b.nii", timepoint=7)
-    assert check_ct(read(_save(tmp_path / "c.nii", _ct(9, 9, 9, 1)))).array.ndim == 3
+    assert read(_save(tmp_path / "c.nii", _ct(9, 9, 9, 1))).geometry.shape == (9, 9, 9)
     colour = np.zeros((5, 5, 5), [("R", "u1"), ("G", "u1"), ("B", "u1")])
     with pytest.raises(InputError, match="convert RGB or vectors"):
         check_ct(read(_save(tmp_path / "d.nii", colour)))
+
+
+def test_labels_in_colour_are_refused(tmp_path: Path):
+    colour = np.zeros((5, 5, 5), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    with pytest.raises(InputError, match=r"labels 'a.nii': voxels of type .* one label per voxel"):
+        read_label_map(_save(tmp_path / "a.nii", colour), None)
+
+
+@pytest.mark.parametrize(("unit", "word"), [("micron", "micrometres"), ("meter", "metres")])
+def test_lengths_that_are_not_in_mm_are_told(tmp_path: Path, unit: str, word: str):
+    image = nib.Nifti1Image(_ct(5, 5, 5), np.diag([700.0, 700, 700, 1]))
+    for name, expected in (("mm", 0), ("unknown", 0), (unit, 1)):
+        image.header.set_xyzt_units(name)
+        nib.save(image, tmp_path / "a.nii")
+        warnings = read(tmp_path / "a.nii").meta.warnings
+        assert len(warnings) == expected
+    assert f"lengths in {word}, they are read as mm (voxels of 700 x 700 x 700)" in warnings[0]
 
 
 def test_nan_constant_and_empty():

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.volume.conftest import ORIENTATIONS, grids, noise
+from vista3d.errors import UsageError
 from vista3d.volume import (
     Volume,
     labels_to_model,
@@ -115,6 +116,18 @@ def test_labels_are_written_on_the_scan_grid(tmp_path: Path, name: str):
     back = read(tmp_path / name)
     assert np.array_equal(back.array, labels)
     np.testing.assert_allclose(back.affine, affine, atol=1e-4)
+
+
+def test_labels_replace_no_pixels_of_another_header(tmp_path: Path):
+    """The pixels of ct.mhd lie in scan.raw, which labels called scan.mhd would have replaced."""
+    import SimpleITK as sitk  # noqa: N813
+
+    sitk.WriteImage(sitk.GetImageFromArray(np.ones((7, 8, 9), np.int16)), tmp_path / "scan.mhd")
+    (tmp_path / "scan.mhd").rename(tmp_path / "ct.mhd")
+    volume = read(tmp_path / "ct.mhd")
+    with pytest.raises(UsageError, match=r"scan\.mhd: label maps are written as .* \.mha"):
+        write_labels(tmp_path / "scan.mhd", np.zeros((9, 8, 7), np.uint8), volume)
+    assert read(tmp_path / "ct.mhd").array.max() == 1
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)

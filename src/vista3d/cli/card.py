@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from vista3d.cli.options import Model
+from vista3d.cli.options import Model, Overwrite
 
 
 class Format(str, enum.Enum):
@@ -42,6 +42,7 @@ def card(
             "--training", show_default=False, help="Run folder of 'train', for learning curves."
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a model's card.
 
@@ -50,7 +51,11 @@ def card(
     Example: vista3d card --model official --format atlas -o official.json
     """
     from vista3d.card import as_atlas, as_markdown, card_of, results_from
+    from vista3d.cli.writable import refuse_existing
+    from vista3d.volume.writers import atomic_path
 
+    if output is not None:
+        refuse_existing(output, allowed=overwrite)
     found = card_of(model, results_from(evaluation, training))
     if format_ is Format.ATLAS:
         text = json.dumps(as_atlas(found), indent=1, ensure_ascii=False) + "\n"
@@ -59,5 +64,5 @@ def card(
     if output is None:
         typer.echo(text, nl=False)
     else:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8")
+        with atomic_path(output) as temporary:
+            temporary.write_text(text, encoding="utf-8")

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vista3d.errors import InputError, UsageError
+from vista3d.volume.dicom_file import is_dicom
 from vista3d.volume.nifti import stem
 
 log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip")
-DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
-OWN_ENDINGS = ("_seg.nii", "_seg.nii.gz", ".seg.nrrd")
-"""Outputs of this command (and of Slicer): in a folder they are results, not scans."""
+OWN_ENDINGS = ("_seg.nii", "_seg.nii.gz", ".seg.nrrd", "_supervoxels.nii.gz")
+"""Outputs of these commands (and of Slicer): in a folder they are results, not scans."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +78,6 @@ def one_case(text: str) -> Case:
 def is_image(path: Path) -> bool:
     """A file whose name says that it is a volume or a zip of DICOM slices."""
     return path.is_file() and path.name.lower().endswith(IMAGE_SUFFIXES)
-
-
-def is_dicom(path: Path) -> bool:
-    """A file that looks like a DICOM slice, by suffix or by the DICM mark at byte 128."""
-    if not path.is_file() or path.name.startswith("."):
-        return False
-    if path.name.lower().endswith(DICOM_SUFFIXES):
-        return True
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
 
 
 def _expand(text: str) -> list[Path]:

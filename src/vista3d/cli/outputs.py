@@ -12,16 +12,16 @@ from vista3d.errors import UsageError
 from vista3d.results.formats import FORMATS, Labelled
 from vista3d.results.label_map import sidecar
 from vista3d.volume.nifti import stem
+from vista3d.volume.writers import require_grid
 
 if TYPE_CHECKING:
     from vista3d.results import StructureStatistics
     from vista3d.volume import Volume
 
 DICOM_FORMATS = tuple(name for name, format_ in FORMATS.items() if format_.of_dicom)
-LABEL_MAP_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd")
 _HOLDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        **dict.fromkeys(LABEL_MAP_SUFFIXES, ("nifti",)),
+        **dict.fromkeys((".nii", ".nii.gz", ".mha"), ("nifti",)),
         ".nrrd": ("seg.nrrd",),
         ".dcm": DICOM_FORMATS,
         ".zip": ("stl",),
@@ -66,13 +66,16 @@ def choose_formats(out: Path, cases: int, asked: Sequence[str]) -> tuple[str, ..
     """The formats to write; a file name given with `-o` decides its own.
 
     Raises:
-        UsageError: an unknown format, a file name for several cases, or a file name and formats
-            that contradict each other.
+        UsageError: an unknown format, a file name for several cases, a file name and formats that
+            contradict each other, or .mhd, whose second file may belong to another scan.
     """
     for name in asked:
         if name not in FORMATS:
             msg = f"unknown format '{name}': choose from {', '.join(FORMATS)}"
             raise UsageError(msg)
+    if out.suffix.lower() == ".mhd" and not out.is_dir():
+        msg = f"'{out.name}' would be two files: give .mha, which is the same in one"
+        raise UsageError(msg)
     if not is_file_name(out):
         return tuple(dict.fromkeys(asked)) or ("nifti",)
     if cases > 1:
@@ -120,9 +123,8 @@ def check_writable(outputs: Outputs, volume: Volume) -> None:
         InputError: DICOM results of a scan that was not read from DICOM.
     """
     path = outputs.files.get("nifti")
-    if path is not None and path.suffix.lower() in (".mha", ".mhd") and volume.geometry.is_sheared:
-        msg = f"the axes of this scan are sheared, '{path.name}' cannot hold them: use .nii.gz"
-        raise UsageError(msg)
+    if path is not None:
+        require_grid(path, volume.geometry)
     if any(name in outputs.files for name in DICOM_FORMATS):
         from vista3d.results.dicom_source import require_series
 

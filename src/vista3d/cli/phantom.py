@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from vista3d.cli.options import Overwrite
+
 
 def phantom(
     output: Annotated[
@@ -23,6 +25,7 @@ def phantom(
         Literal["torso", "chest", "abdomen", "head-neck"],
         typer.Option("--region", help="Part of the patient that the scan shows."),
     ] = "torso",
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw synthetic CT scans with known anatomy: image, label map and truth.
 
@@ -31,13 +34,16 @@ def phantom(
 
     Example: vista3d phantom -o demo --seed 7 --spacing 1.5
     """
-    from vista3d.cli.writable import require_writable
+    from vista3d.cli.writable import refuse_overwriting, require_writable
     from vista3d.phantom import make_phantom
-    from vista3d.phantom.files import write_phantom
+    from vista3d.phantom.files import phantom_files, write_phantom
 
     size = _spacing(spacing)
+    numbers = range(seed, seed + count)
+    files = [path for number in numbers for path in phantom_files(output, number)]
+    refuse_overwriting(files, [], allowed=overwrite)
     require_writable(output)
-    for number in range(seed, seed + count):
+    for number in numbers:
         volume, labels = make_phantom(number, spacing=size, fov=region)
         for path in write_phantom(output, number, volume, labels, region):
             typer.echo(str(path))

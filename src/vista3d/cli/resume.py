@@ -41,6 +41,7 @@ def identity(report: dict[str, Any]) -> dict[str, Any]:
         "weights": (settings.get("weights") or {}).get("sha256"),
         "preset": settings.get("preset"),
         "modality": settings.get("modality", "ct"),
+        "series": settings.get("series"),
     }
 
 

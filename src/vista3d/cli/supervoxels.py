@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vista3d.supervoxels import Teacher
     from vista3d.supervoxels.sam import Precision
 
-SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
+SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
 CLUSTERING, WRITING = 0.7, 0.95
 """Where these steps begin: shares of the time of a torso with the intensity teacher. They only
 smooth the bar."""
@@ -73,6 +73,7 @@ def supervoxels(
     from vista3d.cli.progress import listen
     from vista3d.results import write_preview
     from vista3d.volume import check_ct, read, write_labels
+    from vista3d.volume.writers import require_grid
 
     started = time.monotonic()
     console = Console(stderr=True)
@@ -81,6 +82,7 @@ def supervoxels(
         listener.begin(case.name)
         listener.step("reading", 0.0)
         volume = check_ct(read(case.path))
+        require_grid(target, volume.geometry)
         labels = room.supervoxels(volume, chosen, segments, progress=_steps(listener))
         listener.step("writing", WRITING)
         write_labels(target, labels, volume)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from vista3d.cli.options import Preview, Seed
+from vista3d.cli.options import Overwrite, Preview, Seed
 from vista3d.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def synthesise(
     device: Annotated[str, typer.Option(help="For --maisi: cpu, cuda or cuda:N.")] = "cpu",
     seed: Seed = 0,
     preview: Preview = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Paint lesions into a CT, give it other densities, or draw one from a label map.
 
@@ -73,11 +74,14 @@ def synthesise(
     """
     import numpy as np
 
-    from vista3d.cli.writable import require_writable
+    from vista3d.cli.writable import refuse_overwriting, require_writable
 
     _check_choice(scan, lesions, resynthesise, maisi)
     require_writable(out)
     truth, source = _read(labels, scan)
+    files = _plan(out, f"{(source or truth).meta.name}_{seed:04d}", preview)
+    inputs = [labels] if scan is None else [labels, scan]
+    refuse_overwriting(files.all(), inputs, allowed=overwrite)
     rng = np.random.default_rng(seed)
     hu, method = _intensities(source, truth, rng, resynthesise, maisi, seed, device)
     ids = np.asarray(truth.array)
@@ -87,14 +91,35 @@ def synthesise(
 
         organs = [name.strip() for name in lesions.split(",")]
         hu, ids, found = paint_lesions(hu, ids, truth.geometry.spacing, rng, organs, count)
-    name = f"{(source or truth).meta.name}_{seed:04d}"
-    for path in _write(out, name, hu, ids, source or truth, method, found, seed, preview):
+    _write(files, hu, ids, source or truth, method, found, seed)
+    for path in files.all():
         typer.echo(str(path))
     for lesion in found:
         typer.echo(
             f"{lesion.kind} ({lesion.organ}), {lesion.diameter_mm:.1f} mm, "
             f"{lesion.mean_hu:.0f} HU, at voxel {lesion.centre}"
         )
+
+
+class _Files(NamedTuple):
+    """What is written: CT, label map (with a sidecar), record, and the picture if asked for."""
+
+    ct: Path
+    mask: Path
+    record: Path
+    picture: Path | None
+
+    def all(self) -> list[Path]:
+        """In the order in which they are written."""
+        from vista3d.results.label_map import sidecar
+
+        files = [self.ct, self.mask, sidecar(self.mask), self.record]
+        return files if self.picture is None else [*files, self.picture]
+
+
+def _plan(out: Path, name: str, preview: bool) -> _Files:
+    ct, mask, record = (out / f"{name}{end}" for end in ("_ct.nii.gz", "_labels.nii.gz", ".json"))
+    return _Files(ct, mask, record, out / f"{name}.png" if preview else None)
 
 
 def _check_choice(scan: Path | None, lesions: str, resynthesise: bool, maisi: Path | None) -> None:
@@ -118,10 +143,10 @@ def _read(labels: Path, scan: Path | None) -> tuple[Volume, Volume | None]:
     from dataclasses import replace
 
     from vista3d.results.label_map import smallest_type
-    from vista3d.volume import check_ct, read, read_truth
+    from vista3d.volume import check_ct, read, read_label_map, read_truth
 
     if scan is None:
-        drawn = read(labels)
+        drawn = read_label_map(labels, None)
         return replace(drawn, array=smallest_type(drawn.array)), None
     source = check_ct(read(scan))
     ids = smallest_type(read_truth(labels, source.geometry))
@@ -152,17 +177,15 @@ def _intensities(
 
 
 def _write(
-    out: Path,
-    name: str,
+    files: _Files,
     hu: np.ndarray,
     ids: np.ndarray,
     like: Volume,
     method: str,
     lesions: list[Lesion],
     seed: int,
-    preview: bool,
-) -> list[Path]:
-    """The files, each complete or not at all."""
+) -> None:
+    """Write the files, each complete or not at all."""
     import numpy as np
 
     from vista3d import __version__
@@ -170,11 +193,10 @@ def _write(
     from vista3d.results.json_file import write_json
     from vista3d.volume import write_labels
 
-    ct, mask, record = (out / f"{name}{end}" for end in ("_ct.nii.gz", "_labels.nii.gz", ".json"))
     present = [int(i) for i in np.unique(ids) if i]
     whole = np.clip(np.rint(hu), -1024, 32767).astype(np.int16)
-    write_labels(ct, whole, like)  # writes any integers on the scan's grid
-    paths = [ct, *write_label_map(mask, ids, like, present)]
+    write_labels(files.ct, whole, like)  # writes any integers on the scan's grid
+    write_label_map(files.mask, ids, like, present)
     document: dict[str, Any] = {
         "synthetic": True,
         "vista3d": __version__,
@@ -183,13 +205,12 @@ def _write(
         "seed": seed,
         "lesions": [asdict(lesion) for lesion in lesions],
     }
-    paths.append(write_json(record, document))
-    if preview:
+    write_json(files.record, document)
+    if files.picture is not None:
         from dataclasses import replace
 
         from vista3d.results.preview import preview as draw
         from vista3d.results.preview import write_preview
 
         picture = draw(ids, replace(like, array=whole), present)
-        paths.append(write_preview(out / f"{name}.png", picture))
-    return paths
+        write_preview(files.picture, picture)

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from vista3d.volume import Volume
 
 
+def phantom_files(folder: Path, seed: int) -> tuple[Path, Path, Path]:
+    """Where a phantom's CT, label map and truth go."""
+    stem = f"phantom_{seed:04d}"
+    return folder / f"{stem}_ct.nii.gz", folder / f"{stem}_labels.nii.gz", folder / f"{stem}.json"
+
+
 def write_phantom(
     folder: Path, seed: int, volume: Volume, labels: np.ndarray, region: str
 ) -> tuple[Path, Path, Path]:
@@ -38,8 +44,7 @@ def write_phantom(
     from vista3d.volume import write_labels
     from vista3d.volume.writers import atomic_path
 
-    stem = f"phantom_{seed:04d}"
-    ct, mask, truth = (folder / f"{stem}{end}" for end in ("_ct.nii.gz", "_labels.nii.gz", ".json"))
+    ct, mask, truth = phantom_files(folder, seed)
     # nibabel brings no types for its images.
     image: Any = nibabel.nifti1.Nifti1Image(volume.array.astype(np.int16), volume.affine)
     image.header.set_xyzt_units("mm")

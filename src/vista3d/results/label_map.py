@@ -31,7 +31,7 @@ def write_label_map(
     """Write the label map and its JSON sidecar.
 
     Args:
-        path: `.nii`, `.nii.gz` (names in the header), `.nrrd`, `.mha` or `.mhd`.
+        path: `.nii`, `.nii.gz` (names in the header), `.nrrd` or `.mha`.
         labels: global class ids (i, j, k) on the grid of `volume`, 0 is background.
         volume: the scan; its header and affine are kept bit-exact.
         ids: the classes that were asked for, also those that were not found.

@@ -20,7 +20,7 @@ from dataclasses import replace
 import numpy as np
 
 from vista3d.errors import InputError
-from vista3d.volume.volume import Volume
+from vista3d.volume.volume import Volume, without_trailing_axes
 
 
 def check_ct(volume: Volume) -> Volume:
@@ -48,10 +48,7 @@ def check_image(volume: Volume) -> Volume:
         some = ", ".join(list(volume.meta.labels.values())[:3])
         msg = f"{volume.meta.name} is a label map (its header names {some}, ...): pass the scan"
         raise InputError(msg)
-    if array.dtype.fields is not None or array.dtype.kind not in "buif":
-        msg = f"voxels of type {array.dtype} are not intensities: convert RGB or vectors to HU"
-        raise InputError(msg)
-    array = squeeze(array)
+    array = plain(array)
     if array.size == 0:
         msg = f"the image is empty (shape {array.shape})"
         raise InputError(msg)
@@ -66,14 +63,19 @@ def check_image(volume: Volume) -> Volume:
     return _finite(volume)
 
 
-def squeeze(array: np.ndarray) -> np.ndarray:
-    """Drop trailing axes of length 1; refuse what is then not 3D.
+def plain(array: np.ndarray) -> np.ndarray:
+    """The array without trailing axes of length 1, if it is then 3D with one number per voxel.
 
     Raises:
-        InputError: 2D or 4D data.
+        InputError: RGB, vectors, complex numbers; 2D or 4D data.
     """
-    while array.ndim > 3 and array.shape[-1] == 1:
-        array = array[..., 0]
+    if array.dtype.kind not in "buif":
+        msg = (
+            f"voxels of type {array.dtype} are not intensities: convert RGB or vectors to HU, or "
+            "to one label per voxel"
+        )
+        raise InputError(msg)
+    array = without_trailing_axes(array)
     if array.ndim < 3:
         msg = f"the image is {array.ndim}D (shape {array.shape}): a 3D scan is needed"
         raise InputError(msg)

@@ -1,8 +1,9 @@
 """A DICOM series in: slices sorted by position, geometry taken from every slice.
 
 The largest consistent series of a folder is read, single-frame or enhanced multi-frame; the others
-are listed in the warnings. Gantry tilt becomes a sheared affine. Missing slices and uneven spacing
-are refused with the positions: filling them in would invent anatomy.
+are listed in the warnings, and so are files that may belong to it and cannot be used. Gantry tilt
+becomes a sheared affine. Missing slices and uneven spacing are refused with the positions: filling
+them in would invent anatomy.
 """
 
 from __future__ import annotations
@@ -10,14 +11,20 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vista3d.errors import GeometryError, InputError
+from vista3d.volume.dicom_file import is_dicom
 from vista3d.volume.dicom_series import DicomSeries, Slice, slices_of
 from vista3d.volume.itk import LPS_TO_RAS
 from vista3d.volume.volume import Volume, VolumeMeta
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +52,13 @@ def read_dicom(files: Iterable[Path], name: str, series: str | None = None) -> V
         InputError: no image series, or pixels that no installed codec decodes.
         GeometryError: missing, unevenly spaced or contradictory slices.
     """
-    found = _series(files)
+    found, unused = _series(files)
     if not found:
-        msg = f"{name} holds no DICOM image with a position: pass the folder of one CT series"
-        raise InputError(msg)
+        msg = (
+            f"{name} holds no DICOM image of grey values with a position: pass the folder of one "
+            "CT series"
+        )
+        raise InputError(msg + (f" ({_told(unused)})" if unused else ""))
     if series is not None:
         chosen = [group for group in found if group[0].image.get("SeriesInstanceUID") == series]
         if not chosen:
@@ -58,7 +68,10 @@ def read_dicom(files: Iterable[Path], name: str, series: str | None = None) -> V
         slices, others = chosen[0], []
     else:
         slices, others = found[0], found[1:]
-    warnings = [_describe(group) for group in others]
+    uid = slices[0].image.get("SeriesInstanceUID")
+    lost = [file for file in unused if file.series in (None, uid)]
+    warnings = [f"{_told(lost)}: the scan may be cut short"] if lost else []
+    warnings += [_describe(group) for group in others]
     slices, repeated = _without_duplicates(slices)
     if repeated:
         warnings.append(f"{repeated} duplicate slices with identical pixels were left out")
@@ -75,25 +88,61 @@ def read_dicom(files: Iterable[Path], name: str, series: str | None = None) -> V
     return Volume(array, affine, meta)
 
 
-def _series(files: Iterable[Path]) -> list[list[Slice]]:
+@dataclass(frozen=True)
+class _Unused:
+    """A file that looks like a slice and is none: its name, why, and its series if it says one."""
+
+    name: str
+    reason: str
+    series: object = None
+
+
+def _told(files: list[_Unused]) -> str:
+    first = files[0]
+    count = f"{len(files)} file{'s' * (len(files) > 1)} could not be used"
+    return f"{count} (first: {first.name}: {first.reason})"
+
+
+def _series(files: Iterable[Path]) -> tuple[list[list[Slice]], list[_Unused]]:
     """Consistent groups of slices, the largest first; every multi-frame object is its own."""
     import pydicom
     from pydicom.errors import InvalidDicomError
 
     groups: dict[tuple[object, ...], list[Slice]] = defaultdict(list)
+    unused: list[_Unused] = []
     for path in sorted(files):
         try:
             image = pydicom.dcmread(path, defer_size=_LARGE)
-            slices = slices_of(image)
         except (InvalidDicomError, OSError, EOFError, *_MALFORMED) as error:
             log.debug("%s passed over: %s", path.name, error)
+            if is_dicom(path):
+                foreign = isinstance(error, InvalidDicomError)
+                reason = "it is no DICOM file" if foreign else _reason(error)
+                unused.append(_Unused(path.name, reason))
             continue
+        try:
+            slices, reason = slices_of(image), _lacking(image)
+        except _MALFORMED as error:
+            slices, reason = [], _reason(error)
+        if reason:
+            unused.append(_Unused(path.name, reason, image.get("SeriesInstanceUID")))
         for slice_ in slices:
             orientation = tuple(np.concatenate([slice_.row, slice_.column]).round(3))
             whole = None if slice_.frame is None else image.get("SOPInstanceUID")
             uid = image.get("SeriesInstanceUID")
             groups[(uid, whole, image.Rows, image.Columns, orientation)].append(slice_)
-    return sorted(groups.values(), key=len, reverse=True)
+    return sorted(groups.values(), key=len, reverse=True), unused
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, without the path that errors of the system carry."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _lacking(image: Dataset) -> str:
+    """Why an object holds no slice, or ""; a report does neither, in a series of its own."""
+    whole = "PixelData" in image or "DirectoryRecordSequence" in image
+    return "" if whole else "it ends before the pixels"
 
 
 def _describe(slices: list[Slice]) -> str:

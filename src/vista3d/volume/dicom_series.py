@@ -101,7 +101,7 @@ class DicomSeries:
 
 
 def slices_of(image: Dataset) -> list[Slice]:
-    """The slices of an object; none where it is no image, or an overview or a segmentation.
+    """The slices of an object; none where it is no image of grey values, or an overview or a mask.
 
     Raises:
         AttributeError, TypeError, ValueError: its place in the patient is missing or malformed.
@@ -109,6 +109,8 @@ def slices_of(image: Dataset) -> list[Slice]:
     if not all(name in image for name in ("PixelData", "Rows", "Columns")):
         return []
     if "SegmentSequence" in image or "LOCALIZER" in image.get("ImageType", ()):
+        return []
+    if int(image.get("SamplesPerPixel", 1) or 1) > 1:  # RGB: a screenshot, a rendering
         return []
     if "PerFrameFunctionalGroupsSequence" in image:
         return list(_frames(image))

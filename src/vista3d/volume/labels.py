@@ -9,36 +9,53 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from vista3d.errors import GeometryError, InputError
-from vista3d.volume.checks import squeeze
+from vista3d.volume.checks import plain
 from vista3d.volume.geometry import Geometry
 from vista3d.volume.reading import read
 from vista3d.volume.volume import Volume
 
 
-def read_truth(path: Path, geometry: Geometry, dtype: DTypeLike = np.uint16) -> NDArray[np.integer]:
+def read_truth(
+    path: Path, geometry: Geometry | None, dtype: DTypeLike = np.uint16
+) -> NDArray[np.integer]:
     """The values of a label map; arguments and errors as of `read_label_map`."""
     return read_label_map(path, geometry, dtype).array
 
 
-def read_label_map(path: Path, geometry: Geometry, dtype: DTypeLike = np.uint16) -> Volume:
+def read_label_map(path: Path, geometry: Geometry | None, dtype: DTypeLike = np.uint16) -> Volume:
     """A label map [i, j, k] on the grid of a scan, with the names of its values in `meta.labels`.
 
     Args:
         path: of the label map.
-        geometry: of the scan.
+        geometry: of the scan; None where there is none, and any grid will do.
         dtype: integers that hold every value: uint16 for global class ids.
 
     Raises:
-        InputError: unreadable, not 3D, or its values are not whole numbers that `dtype` holds.
+        InputError: unreadable, RGB, not 3D, or its values are not whole numbers that `dtype` holds.
         GeometryError: it lies on another grid.
     """
     found = read(path)
     try:
-        found = replace(found, array=squeeze(found.array))
+        found = replace(found, array=plain(found.array))
     except InputError as error:
         msg = f"the labels '{path.name}': {error}"
         raise InputError(msg) from None
     grid = found.geometry
+    if geometry is not None:
+        _require_same(path, grid, geometry)
+    values, limits = found.array, np.iinfo(np.dtype(dtype))
+    low, high = float(values.min()), float(values.max())
+    labels = values.astype(dtype) if low >= limits.min and high <= limits.max else None
+    if labels is None or not np.array_equal(labels, values):
+        msg = (
+            f"'{path.name}' is not a label map: its values run from {low:g} to {high:g}, and not "
+            f"all are whole numbers from {limits.min} to {limits.max}"
+        )
+        raise InputError(msg)
+    return replace(found, array=labels)
+
+
+def _require_same(path: Path, grid: Geometry, geometry: Geometry) -> None:
     if grid.shape != geometry.shape:
         msg = (
             f"the labels '{path.name}' have shape {grid.shape}, the scan {geometry.shape}: "
@@ -52,13 +69,3 @@ def read_label_map(path: Path, geometry: Geometry, dtype: DTypeLike = np.uint16)
             f"{geometry.orientation}). Resample them, or correct the header"
         )
         raise GeometryError(msg)
-    values, limits = found.array, np.iinfo(np.dtype(dtype))
-    low, high = float(values.min()), float(values.max())
-    labels = values.astype(dtype) if low >= limits.min and high <= limits.max else None
-    if labels is None or not np.array_equal(labels, values):
-        msg = (
-            f"'{path.name}' is not a label map: its values run from {low:g} to {high:g}, and not "
-            f"all are whole numbers from {limits.min} to {limits.max}"
-        )
-        raise InputError(msg)
-    return replace(found, array=labels)

@@ -9,8 +9,10 @@ import numpy as np
 
 from vista3d.errors import GeometryError, InputError
 from vista3d.volume.label_names import names_in_nifti
-from vista3d.volume.volume import Volume, VolumeMeta
+from vista3d.volume.volume import Volume, VolumeMeta, without_trailing_axes
 
+_OTHER_UNITS = {1: "metres", 3: "micrometres"}
+"""Of `xyzt_units`; 2 is mm, and most files that leave it out mean mm, too."""
 _SUFFIXES = (".nii.gz", ".seg.nrrd", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip", ".dcm")
 
 
@@ -30,7 +32,7 @@ def read_nifti(path: Path, timepoint: int | None = None) -> Volume:
     between them is stated in a warning.
 
     Raises:
-        InputError: not a NIfTI file, truncated, or not 3D.
+        InputError: not a NIfTI file, truncated, or no such time point.
         GeometryError: neither form gives a usable affine.
     """
     import nibabel as nib
@@ -42,14 +44,14 @@ def read_nifti(path: Path, timepoint: int | None = None) -> Volume:
         if not isinstance(image, nib.Nifti1Pair):  # type: ignore[attr-defined]
             msg = f"{path.name} is {type(image).__name__}, not NIfTI"
             raise InputError(msg)
-        array = _voxels(image)
+        array = without_trailing_axes(_voxels(image))
     except (EOFError, zlib.error, OSError, ValueError, ImageFileError, HeaderDataError) as error:
         msg = (
             f"{path.name} cannot be read as NIfTI ({error}): the file is truncated or damaged, "
             "copy or convert it again"
         )
         raise InputError(msg) from error
-    if array.ndim == 4 and array.shape[-1] > 1 and timepoint is not None:
+    if array.ndim == 4 and timepoint is not None:
         if not 0 <= timepoint < array.shape[-1]:
             msg = f"timepoint {timepoint} is outside 0..{array.shape[-1] - 1} of {path.name}"
             raise InputError(msg)
@@ -60,7 +62,8 @@ def read_nifti(path: Path, timepoint: int | None = None) -> Volume:
         raise GeometryError(msg)
     header = image.header
     meta = VolumeMeta(
-        stem(path), "nifti", warnings=_form_warnings(header), header=header,
+        stem(path), "nifti", warnings=(*_form_warnings(header), *_unit_warnings(header)),
+        header=header,
         labels=names_in_nifti(header),
     )  # fmt: skip
     return Volume(array, affine, meta)
@@ -93,3 +96,14 @@ def _form_warnings(header: object) -> tuple[str, ...]:
         gap = np.abs(np.asarray(qform) - np.asarray(sform)).max()
         return (f"qform and sform disagree by up to {gap:.2f} mm: the sform is used",)
     return ()
+
+
+def _unit_warnings(header: object) -> tuple[str, ...]:
+    unit = _OTHER_UNITS.get(int(header["xyzt_units"]) & 7)  # type: ignore[index]
+    if unit is None:
+        return ()
+    size = " x ".join(f"{step:g}" for step in header.get_zooms()[:3])  # type: ignore[attr-defined]
+    return (
+        f"the header gives lengths in {unit}, they are read as mm (voxels of {size}): correct its "
+        "unit or its affine",
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 from vista3d.errors import InputError
 from vista3d.volume.archive import unpack
 from vista3d.volume.dicom import read_dicom
+from vista3d.volume.dicom_file import is_dicom
 from vista3d.volume.itk import read_itk
 from vista3d.volume.nifti import read_nifti, stem
 from vista3d.volume.volume import Volume
@@ -52,15 +53,10 @@ def read(path: Path | str, *, timepoint: int | None = None, series: str | None =
     if lower.endswith(".zip"):
         with tempfile.TemporaryDirectory(prefix="vista3d-") as folder:
             return read_dicom(unpack(path, Path(folder)), stem(path), series)
-    if _is_dicom(path):
+    if is_dicom(path):
         return read_dicom([path], stem(path), series)
     msg = (
         f"{path.name} is of no known format: give .nii, .nii.gz, .nrrd, .mha, .mhd, or a DICOM "
         "folder or .zip"
     )
     raise InputError(msg)
-
-
-def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from vista3d.volume.dicom_series import DicomSeries
 
 
+def without_trailing_axes(array: np.ndarray) -> np.ndarray:
+    """[i, j, k, 1, ...] -> [i, j, k]: some programs write a time axis of length 1."""
+    while array.ndim > 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    return array
+
+
 @dataclass(frozen=True)
 class VolumeMeta:
     """What came with the voxels.

@@ -13,6 +13,7 @@ from typing import IO
 import numpy as np
 
 from vista3d.errors import UsageError
+from vista3d.volume.geometry import Geometry
 from vista3d.volume.itk import LPS_TO_RAS
 from vista3d.volume.nifti import stem
 from vista3d.volume.volume import Volume
@@ -35,6 +36,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
 
 
+def require_grid(path: Path, geometry: Geometry) -> None:
+    """Refuse a file that cannot hold a grid; ask before the work.
+
+    Raises:
+        UsageError: sheared axes (a gantry tilt), and NRRD or MetaImage as ITK writes them.
+    """
+    if geometry.is_sheared and path.name.lower().endswith((".nrrd", ".mha")):
+        msg = f"the axes of this scan are sheared, '{path.name}' cannot hold them: use .nii.gz"
+        raise UsageError(msg)
+
+
 def write_labels(
     path: Path,
     labels: np.ndarray,
@@ -46,7 +58,7 @@ def write_labels(
     """Write a label map.
 
     Args:
-        path: .nii, .nii.gz, .nrrd, .mha or .mhd.
+        path: .nii, .nii.gz, .nrrd or .mha.
         labels: uint8 or uint16 [i, j, k] on the grid of `like`.
         like: the scan. From NIfTI to NIfTI its header is kept, except for the fields that describe
             the voxel type and the display range.
@@ -54,7 +66,7 @@ def write_labels(
         compress: NRRD and MetaImage; some readers in browsers know raw voxels only.
 
     Raises:
-        UsageError: unknown suffix, or labels of another shape than the scan.
+        UsageError: unknown suffix, labels of another shape than the scan, or `require_grid`'s.
     """
     if labels.shape != like.array.shape[:3]:
         msg = f"labels of shape {labels.shape} do not belong to a scan of {like.array.shape}"
@@ -62,10 +74,11 @@ def write_labels(
     lower = path.name.lower()
     if lower.endswith((".nii", ".nii.gz")):
         _write_nifti(path, labels, like, extension)
-    elif lower.endswith((".nrrd", ".mha", ".mhd")):
+    elif lower.endswith((".nrrd", ".mha")):
         _write_itk(path, labels, like, compress)
     else:
-        msg = f"{path.name}: label maps are written as .nii, .nii.gz, .nrrd, .mha or .mhd"
+        # Not .mhd: its second file may belong to another header, and two cannot be renamed as one.
+        msg = f"{path.name}: label maps are written as .nii, .nii.gz, .nrrd or .mha (not .mhd)"
         raise UsageError(msg)
 
 
@@ -119,17 +132,11 @@ def _write_itk(path: Path, labels: np.ndarray, like: Volume, compress: bool) -> 
     import SimpleITK as sitk  # noqa: N813
 
     geometry = like.geometry
-    if geometry.is_sheared:
-        msg = f"{path.name}: NRRD and MetaImage files cannot hold sheared axes; write .nii.gz"
-        raise UsageError(msg)
+    require_grid(path, geometry)
     image = sitk.GetImageFromArray(np.ascontiguousarray(labels.transpose(2, 1, 0)))
     affine = LPS_TO_RAS @ geometry.affine
     image.SetSpacing(geometry.spacing)
     image.SetOrigin(affine[:3, 3].tolist())
     image.SetDirection((affine[:3, :3] / np.array(geometry.spacing)).ravel().tolist())
-    if path.suffix.lower() == ".mhd":
-        # Two files that name each other cannot be renamed as one; the header goes last.
-        sitk.WriteImage(image, str(path), useCompression=compress)
-        return
     with atomic_path(path) as temporary:
         sitk.WriteImage(image, str(temporary), useCompression=compress)

@@ -1,6 +1,7 @@
 """Every finding of `data check`, on files that have exactly that fault."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 
 from tests.training.data.conftest import NAMES, RAS, patient, save
 from vista3d.cli.main import main
-from vista3d.training.data.check import Finding, check_folder
+from vista3d.training.data import check
+from vista3d.training.data.check import Finding, check_folder, facts
+from vista3d.volume import Volume
 
 Make = Callable[..., Path]
 
@@ -108,6 +111,20 @@ def test_unknown_class_and_superclass(data_set: Make):
     assert "did you mean spleen" in found["unknown-class"].fix
 
 
+def test_a_patient_on_two_sides_of_a_list(data_set: Make):
+    folder = data_set(2)
+    items = [
+        {"image": f"imagesTr/p{n}_0000.nii.gz", "label": f"labelsTr/p{n}.nii.gz", "patient": "a"}
+        for n in (0, 1)
+    ]
+    values = {str(value): name for name, value in NAMES.items()}
+    content = {"training": [items[0] | {"fold": 1}], "testing": items[1:], "labels": values}
+    (folder / "list.json").write_text(json.dumps(content))
+    finding = _one(folder / "list.json")
+    assert (finding.kind, finding.value) == ("split", "p0_0000: train, p1_0000: test")
+    assert "count as test" in finding.fix
+
+
 def test_labels_where_there_is_no_image(data_set: Make):
     folder = data_set(1)
     hu = patient(0)[0]
@@ -132,6 +149,16 @@ def test_slices_that_are_blank_but_for_the_organ(data_set: Make):
     finding = _one(folder)
     assert finding.kind == "blank-image"
     assert "kidney_right" in finding.value
+
+
+def test_labels_with_an_axis_too_many_or_in_colour(data_set: Make):
+    folder = data_set(2)
+    _relabel(folder, lambda labels: labels[..., None])
+    assert check_folder(folder) == []
+    colour = np.zeros((32, 32, 32), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    save(folder / "labelsTr" / "p0.nii.gz", colour)
+    save(folder / "labelsTr" / "p1.nii.gz", np.stack([patient(1)[1]] * 2, axis=3))
+    assert _kinds(folder) == [("p0", "unreadable"), ("p1", "unreadable")]
 
 
 def test_unreadable(data_set: Make):
@@ -163,13 +190,29 @@ def test_mirrored_label_array(data_set: Make):
     assert _one(folder).kind == "sides-array"
 
 
-def test_mirrored_scan(data_set: Make):
-    """The header calls the patient's left the right, for scan and labels alike."""
-    folder = data_set(1)
+@pytest.mark.parametrize(
+    ("header", "spine", "kind", "fix"),
+    [
+        ((-1, 1, 1), True, "sides-scan", "negate the first row of the affine in"),
+        ((-1, -1, 1), True, "sides-turned", "negate the first two rows of the affine in"),
+        ((-1, -1, 1), False, "sides-header", "look where the table lies"),
+        ((-1, 1, 1), False, "sides-header", "look where the table lies"),
+    ],
+)
+def test_a_header_that_exchanges_left_and_right(
+    data_set: Make, header: tuple[int, ...], spine: bool, kind: str, fix: str
+):
+    """For scan and labels alike; what tells mirrored from turned is that the spine is behind."""
+    folder = data_set(1, labels=NAMES | {"sacrum": 6})
     hu, labels = patient(0)
-    save(folder / "imagesTr" / "p0_0000.nii.gz", hu[::-1].copy())
-    save(folder / "labelsTr" / "p0.nii.gz", labels[::-1].copy())
-    assert _one(folder).kind == "sides-scan"
+    if spine:
+        labels[14:18, 5:8, 2:10], hu[14:18, 5:8, 2:10] = 6, 700
+    wrong = np.diag([*header, 1.0]) @ RAS
+    save(folder / "imagesTr" / "p0_0000.nii.gz", hu, wrong)
+    save(folder / "labelsTr" / "p0.nii.gz", labels, wrong)
+    finding = _one(folder)
+    assert finding.kind == kind
+    assert finding.fix.startswith(fix)
 
 
 def test_an_lps_header_is_not_mirrored(data_set: Make):
@@ -234,6 +277,31 @@ def test_the_same_scan_resampled(data_set: Make, mirrored: bool):
     assert ("mirrored" in found[0].what) == mirrored
 
 
+def test_a_pass_takes_a_few_bytes_a_voxel():
+    """The volumes are there already; indices of all labelled voxels would take tens of bytes."""
+    hu = np.full((64, 64, 128), -1000, np.int16, order="F")
+    hu[8:56, 8:56] = 40
+    labels = np.asfortranarray((hu > 0).astype(np.uint8))
+    labels[32:] *= 2
+    scan, drawn = Volume(hu, np.eye(4)), Volume(labels, np.eye(4))
+    tracemalloc.start()
+    try:
+        found = facts._measure(scan, drawn)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.voxels == {1: 24 * 48 * 128, 2: 24 * 48 * 128}
+    assert found.centroids == {1: (19.5, 31.5, 63.5), 2: (43.5, 31.5, 63.5)}
+    assert peak < 4 * hu.size
+
+
+@pytest.mark.parametrize(("free", "workers"), [(None, 8), (10 * 2**30, 3), (2**20, 1)])
+def test_workers_fit_the_memory(monkeypatch: pytest.MonkeyPatch, free: int | None, workers: int):
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("vista3d.inference.budget.available_memory", lambda: free)
+    assert check._workers() == workers
+
+
 def test_a_real_torso_turned_around_is_noticed(corpus: Path, tmp_path: Path):
     """89 real structures: clean as they are, and each fault under its own name."""
     import nibabel as nib
@@ -255,6 +323,10 @@ def test_a_real_torso_turned_around_is_noticed(corpus: Path, tmp_path: Path):
     assert {f.kind for f in check_folder(folder)} - {"blank-image"} == {"sides-array"}
     save(folder / "imagesTr" / "lidc_0001_0000.nii.gz", hu[::-1].copy(), affine)
     assert {f.kind for f in check_folder(folder)} == {"sides-scan"}
+    lps = np.diag([-1.0, -1, 1, 1]) @ affine
+    save(folder / "imagesTr" / "lidc_0001_0000.nii.gz", hu, lps)
+    save(folder / "labelsTr" / "lidc_0001.nii.gz", ids, lps)
+    assert {f.kind for f in check_folder(folder)} == {"sides-turned"}
 
 
 def test_command_prints_fixes_and_exits_3(data_set: Make, capsys: pytest.CaptureFixture[str]):

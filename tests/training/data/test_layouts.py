@@ -76,6 +76,7 @@ def test_datalist_follows_the_official_keys(tmp_path: Path):
         ({"image": "/etc/a.nii.gz"}, "leaves the folder"),
         ({"image": "x/../../a.nii.gz"}, "leaves the folder"),
         ({"image": "gone.nii.gz"}, "does not exist"),
+        ({"image": "."}, "is a folder: zip the DICOM series"),
         ({"fold": 1}, "neither `image` nor `label`"),
     ],
 )
@@ -108,6 +109,55 @@ def test_csv_refusals(tmp_path: Path, text: str, message: str):
     (tmp_path / "mine.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         find_listings(tmp_path)
+
+
+def test_a_csv_in_another_encoding_says_so(tmp_path: Path):
+    (tmp_path / "mine.csv").write_bytes("image,patient\na.nii.gz,Müller\n".encode("latin-1"))
+    with pytest.raises(InputError, match="save it as CSV in UTF-8"):
+        find_listings(tmp_path / "mine.csv")
+
+
+def test_endings_in_capitals(tmp_path: Path):
+    (tmp_path / "a.nii.gz").touch()
+    (tmp_path / "MINE.CSV").write_text("image\na.nii.gz\n")
+    assert [listing.name for listing in find_listings(tmp_path)] == ["MINE"]
+    assert [listing.name for listing in find_listings(tmp_path / "MINE.CSV")] == ["MINE"]
+
+
+@pytest.mark.parametrize("content", [{"training": None}, {"training": [], "testing": {"a": 1}}])
+def test_a_datalist_without_a_list(tmp_path: Path, content: dict[str, object]):
+    with pytest.raises(InputError, match="a list of scans is needed"):
+        find_listings(_datalist(tmp_path, **content))
+
+
+def test_labels_of_a_case_that_are_no_list(data_set: Callable[..., Path]):
+    with pytest.raises(InputError, match="`annotated` is 5, a list"):
+        find_listings(data_set(1, cases=[{"case": "p0", "annotated": 5}]))
+    with pytest.raises(InputError, match="`cases` is 5, a list"):
+        find_listings(data_set(1, cases=5))
+
+
+def test_other_files_beside_data_sets_are_passed_over(
+    data_set: Callable[..., Path], caplog: pytest.LogCaptureFixture
+):
+    root = data_set(1).parent
+    (root / "notes.json").write_text('["of", "a", "colleague"]')
+    (root / "splits.json").write_text('{"seed": 1}')
+    (root / "volumes.csv").write_text("case,ml\np0,12\n")
+    (root / "odd.csv").write_bytes(b"image\n\xe4.nii\n")
+    assert [listing.name for listing in find_listings(root)] == ["Dataset001_Made"]
+    assert [message.split(" (")[0].rsplit("/", 1)[-1] for message in caplog.messages] == [
+        "notes.json holds a JSON list, an object is needed", "odd.csv cannot be read as CSV",
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="it must name the columns"):
+        find_listings(root / "volumes.csv")
+
+
+def test_two_data_sets_of_one_name(data_set: Callable[..., Path]):
+    root = data_set(1).parent
+    (root / "Dataset001_Made.csv").write_text("image\nDataset001_Made/imagesTr/p0_0000.nii.gz\n")
+    with pytest.raises(InputError, match="are both called 'Dataset001_Made': rename one"):
+        find_listings(root)
 
 
 def test_an_empty_folder_says_what_it_may_hold(tmp_path: Path):

@@ -110,6 +110,29 @@ def test_mapped_values_become_classes_and_others_background(
     assert out.tolist() == [mapping.get(value, 0) for value in labels]
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"A": [[1, 2, 3]]}, r"A: \[1, 2, 3\] must be a pair"),
+        ({"A": [5]}, "A: 5 must be a pair"),
+        ({"A": [[1, "liver"]]}, "must be a pair"),
+        ({"datasets": {"A": {"novel": 5}}}, "A: novel 5 must be a list"),
+    ],
+)
+def test_what_is_no_list_of_labels(tmp_path: Path, content: dict[str, object], message: str):
+    with pytest.raises(InputError, match=message):
+        read_mapping(_file(tmp_path, content))
+
+
+def test_a_negative_value_is_not_counted_from_the_end():
+    with pytest.raises(InputError, match="label -1 is negative"):
+        to_global(np.array([0, 1, -1]), {1: 3})
+
+
+def test_a_large_value_takes_no_memory():
+    assert to_global(np.array([2, 4_000_000_000]), {2: 7}).tolist() == [7, 0]
+
+
 def test_the_shipped_file_keeps_novel_structures_from_training(corpus: Path):
     novel = {210, 200, 201}
     for case in read_cases(corpus, None):

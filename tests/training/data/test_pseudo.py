@@ -102,6 +102,7 @@ class Recorded:
 
     classes: frozenset[int] = frozenset({STOMACH, DUODENUM})
     name: str = "recorded"
+    identity: str = "1"
 
     def label(self, scan: Path) -> Lesson:
         _, labels = patient(int(scan.name[1]))
@@ -133,6 +134,37 @@ def test_scans_are_labelled_once_and_attached(data_set: Callable[..., Path], tmp
     save(cases[1].image, patient(1)[0] + 1)
     states = [outcome.state for outcome in label_cases(cases[:2], out, Recorded(), Recorded())]
     assert states == ["skipped", "reliable"]
+    # So it is by another model of the same name, first or second.
+    other = Recorded(identity="2")
+    for pair in ((other, Recorded()), (other, other)):
+        assert [each.state for each in label_cases(cases[:1], out, *pair)] == ["reliable"]
+        assert [each.state for each in label_cases(cases[:1], out, *pair)] == ["skipped"]
+
+
+@pytest.mark.parametrize("content", [{}, {"reliable": True}, {"reliable": 1, "trusted": "all"}])
+def test_a_verdict_without_its_parts(
+    data_set: Callable[..., Path], tmp_path: Path, content: dict[str, object]
+):
+    cases = read_cases(data_set(1), None)
+    folder = tmp_path / "pseudo" / "Dataset001_Made"
+    save(folder / "p0.nii.gz", patient(0)[1])
+    (folder / "p0.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"p0\.json does not say `reliable`"):
+        attach(cases, tmp_path / "pseudo")
+
+
+def test_a_scan_of_another_dimension_does_not_stop_the_others(
+    data_set: Callable[..., Path], tmp_path: Path
+):
+    cases = read_cases(data_set(3), None)
+    assert cases[0].image is not None
+    assert cases[1].image is not None
+    save(cases[0].image, patient(0)[0][..., None])
+    save(cases[1].image, np.stack([patient(1)[0]] * 2, axis=3))
+    cases = [cases[1], cases[0]]
+    outcomes = list(label_cases(cases, tmp_path / "pseudo", Recorded()))
+    assert [outcome.state for outcome in outcomes] == ["failed", "reliable"]
+    assert "4D" in outcomes[0].reasons[0]
 
 
 def test_scans_that_nobody_annotated_are_learned_from(
@@ -205,6 +237,14 @@ def test_totalsegmentator_through_its_python_api(stand_in: Path):
     assert not lesson.labels[:2].any()
 
 
+def test_totalsegmentator_is_given_any_format(stand_in: Path, tmp_path: Path):
+    import SimpleITK as sitk  # noqa: N813
+
+    sitk.WriteImage(sitk.ReadImage(str(stand_in)), tmp_path / "scan.mha")
+    expected = TotalSegmentator().label(stand_in).labels
+    np.testing.assert_array_equal(TotalSegmentator().label(tmp_path / "scan.mha").labels, expected)
+
+
 def test_totalsegmentator_options_and_unknown_classes(stand_in: Path):
     fast = teacher("totalsegmentator-fast", "cpu")
     assert fast.name == "totalsegmentator-fast"
@@ -221,7 +261,7 @@ def test_totalsegmentator_is_not_installed(tmp_path: Path, monkeypatch: pytest.M
     blocked.write_text("raise ImportError('blocked')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(UsageError, match=r"pip install 'vista3d\[pseudo\]'"):
-        TotalSegmentator().label(save(tmp_path / "scan.nii.gz", np.zeros((4, 4, 4), np.int16)))
+        TotalSegmentator().label(save(tmp_path / "scan.nii.gz", patient(0)[0]))
 
 
 @pytest.mark.slow
@@ -262,10 +302,23 @@ class Remembering:
 
 def test_our_own_model_as_a_teacher(tmp_path: Path):
     model = Remembering(SimpleNamespace(name="mini"), [])
-    lesson = ModelTeacher(model).label(tmp_path)  # type: ignore[arg-type]
+    lesson = ModelTeacher(model, "1").label(tmp_path)  # type: ignore[arg-type]
     assert model.seen == [tmp_path]
     assert (lesson.teacher, lesson.version, lesson.classes) == ("mini", "7", KNOWN)
     assert (lesson.labels == LIVER).all()
+
+
+def test_the_identity_of_a_model_is_that_of_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("vista3d.inference.load", lambda name, device: None)
+    weights = tmp_path / "model.safetensors"
+    found = []
+    for content in (b"first", b"second", b"second"):
+        weights.write_bytes(content)
+        found.append(teacher(str(weights)).identity)
+    assert found[0] != found[1] == found[2]
+    assert found[0].startswith("vista3d ")
 
 
 def test_command_needs_a_folder_for_the_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

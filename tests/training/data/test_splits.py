@@ -88,6 +88,24 @@ def test_scans_that_a_list_keeps_for_tests_are_not_trained_on(tmp_path: Path):
     _check_sides(tmp_path, {str(n) for n in range(40, 60)})
 
 
+def test_all_scans_of_a_patient_go_where_one_of_them_is_listed(tmp_path: Path):
+    rows = []
+    for n in range(40):
+        for scan in "ab":
+            (tmp_path / f"{n}{scan}.nii").write_bytes(b"")
+            rows.append({"image": f"{n}{scan}.nii", "label": f"{n}{scan}.nii", "patient": str(n)})
+    rows[1]["fold"], rows[3]["fold"], rows[4]["fold"] = 0, 1, 2
+    content = {"training": rows[:-1], "testing": rows[-1:], "labels": {"1": "liver"}}
+    (tmp_path / "list.json").write_text(json.dumps(content))
+    sides = {
+        split: sorted(case.name for case in read_cases(tmp_path, split))
+        for split in ("train", "validation", "test")
+    }
+    assert sides["test"] == ["39a", "39b"]
+    assert {"0a", "0b"} <= set(sides["validation"])
+    assert {"1a", "1b", "2a", "2b"} <= set(sides["train"])
+
+
 def test_labels_for_tests_of_nnunet_are_not_trained_on(tmp_path: Path):
     for part, numbers in (("Tr", range(40)), ("Ts", range(40, 60))):
         for kind in ("images", "labels"):

@@ -10,18 +10,19 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.training.data.conftest import patient, save
+from tests.training.data.conftest import RAS, patient, save
 from vista3d.errors import GeometryError, InputError
-from vista3d.training.data import prepared
+from vista3d.training.data import digests, prepared
 from vista3d.training.data.case import Case, PseudoLabel
 from vista3d.training.data.cases import read_cases
 from vista3d.training.data.chunks import read_chunks, write_chunks
 from vista3d.training.data.prepared import Arrays, class_locations, mark_head, prepare_arrays
-from vista3d.training.data.store import Store, prepare_all
+from vista3d.training.data.store import Entry, Store, prepare_all
 from vista3d.training.synthetic.tissues import HEAD, INTERIOR, SKIN
 
 WHOLE = (slice(None),) * 3
@@ -179,6 +180,44 @@ def test_a_damaged_file_names_the_folder_to_delete(cases: list[Case], tmp_path: 
         _ = held.labels[WHOLE]
 
 
+def test_an_entry_that_another_process_brings_in_is_not_damaged(cases: list[Case], tmp_path: Path):
+    store = Store(tmp_path / "store")
+    entry = Entry(store, store.key(cases[0], 4.0), cases[0], 4.0, _refuse)
+
+    def read(path: Path) -> str:
+        if not path.is_file():
+            Store(store.folder).get(cases[0], 4.0)  # another process
+            raise FileNotFoundError(path)
+        return path.read_text()
+
+    assert "p0" in entry.read("index.json", read)
+
+
+def test_a_store_that_may_only_be_read(
+    cases: list[Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    held = Store(tmp_path / "store").get(cases[0], 4.0)
+    expected = held.labels[WHOLE]
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise PermissionError(1, "not permitted")
+
+    os.utime(cases[0].files[0], (0, 0))
+    monkeypatch.setattr(os, "utime", refuse)
+    monkeypatch.setattr(digests.Path, "open", _without_appending(Path.open))
+    again = Store(tmp_path / "store").get(cases[0], 4.0, _refuse)
+    np.testing.assert_array_equal(again.labels[WHOLE], expected)
+
+
+def _without_appending(opened: Callable[..., Any]) -> Callable[..., Any]:
+    def open_(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        if "a" in mode:
+            raise PermissionError(1, "not permitted")
+        return opened(path, mode, *arguments, **options)
+
+    return open_
+
+
 def _sum(folder: Path, case: Case, barrier: object) -> int:
     barrier.wait()  # type: ignore[attr-defined]
     return int(Store(folder).get(case, 4.0).labels[WHOLE].sum())
@@ -261,10 +300,39 @@ def test_supervoxels_come_along(cases: list[Case], tmp_path: Path):
     assert len(np.unique(found)) > 100
 
 
-def test_labels_on_another_grid_are_refused(cases: list[Case], tmp_path: Path):
+def _with(case: Case, role: str, path: Path) -> Case:
+    pseudo = PseudoLabel(path, frozenset({1, 15}))
+    return replace(case, **{role: pseudo if role == "pseudo" else path})
+
+
+@pytest.mark.parametrize("role", ["label", "pseudo", "supervoxels"])
+def test_labels_of_another_shape_are_refused(cases: list[Case], tmp_path: Path, role: str):
     path = save(tmp_path / "other.nii.gz", np.ones((8, 8, 8), np.uint8))
     with pytest.raises(GeometryError, match="vista3d data check"):
-        prepare_arrays(replace(cases[0], label=path), 4.0)
+        prepare_arrays(_with(cases[0], role, path), 4.0)
+
+
+@pytest.mark.parametrize("role", ["label", "pseudo", "supervoxels"])
+def test_labels_on_other_axes_are_refused(cases: list[Case], tmp_path: Path, role: str):
+    """The same shape, the array turned by 180 degrees: only the header tells."""
+    turned = RAS @ np.diag([-1.0, -1, 1, 1])
+    turned[:2, 3] = -turned[:2, 3] - 4
+    path = save(tmp_path / "turned.nii.gz", patient(0)[1][::-1, ::-1].copy(), turned)
+    with pytest.raises(GeometryError, match="RAS"):
+        prepare_arrays(_with(cases[0], role, path), 4.0)
+
+
+@pytest.mark.parametrize("role", ["label", "pseudo"])
+@pytest.mark.parametrize("value", [-1, 0.9999999])
+def test_values_that_are_no_labels_are_refused(
+    cases: list[Case], tmp_path: Path, role: str, value: float
+):
+    """Counted from the end of the table, or cut off, they would be other classes."""
+    labels = patient(0)[1].astype(np.float32)
+    labels[0, 0, :5] = value
+    path = save(tmp_path / "odd.nii.gz", labels)
+    with pytest.raises(InputError, match=r"p0: 'odd.nii.gz' is not a label map"):
+        prepare_arrays(_with(cases[0], role, path), 4.0)
 
 
 def test_locations_are_capped_and_of_the_class(monkeypatch: pytest.MonkeyPatch):

@@ -1,11 +1,13 @@
 import json
+import shutil
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from tests.training.finetuning.made import AFFINE, draw
-from vista3d.errors import InputError, UsageError
+from vista3d.errors import GeometryError, InputError, UsageError
 from vista3d.training.finetuning.scans import choose, cut_out
 from vista3d.training.finetuning.targets import Target
 from vista3d.volume import Volume
@@ -62,6 +64,22 @@ def test_what_a_list_holds_out(dataset: Path, tmp_path: Path):
     assert names(found.held_out) == ["case2_0000"]
 
 
+def test_what_a_list_holds_out_is_patients(dataset: Path, tmp_path: Path):
+    for part in ("imagesTr", "labelsTr"):
+        (tmp_path / part).symlink_to(dataset / part)
+    items = [
+        {"image": f"imagesTr/case{n}_0000.nii.gz", "label": f"labelsTr/case{n}.nii.gz",
+         "patient": patient}
+        for n, patient in ((0, "a"), (2, "b"), (3, "b"), (4, "c"), (5, "c"))
+    ]  # fmt: skip
+    items[1]["fold"] = 0
+    content = {"labels": {"1": "block"}, "training": items[:-1], "testing": items[-1:]}
+    (tmp_path / "list.json").write_text(json.dumps(content))
+    found = choose(tmp_path / "list.json", BLOCK, None)
+    assert names(found.train) == ["case0_0000"]
+    assert names(found.held_out) == ["case2_0000", "case3_0000"]
+
+
 def test_labels_outside_the_map_are_background(dataset: Path):
     (case,) = choose(dataset, (Target("1", 346, "block"),), 1).train
     assert dict(case.mapping) == {1: 346}
@@ -75,6 +93,23 @@ def test_what_is_measured(dataset: Path):
     assert scan.extent == (160.0, 160.0, 160.0)
     assert scan.masks[346].array.sum() == 12**3
     assert scan.range[0] < -900
+
+
+@pytest.mark.parametrize("fault", ["axes", "negative"])
+def test_labels_that_do_not_fit_are_refused(dataset: Path, tmp_path: Path, fault: str):
+    shutil.copytree(dataset, tmp_path / "Dataset001_Made")
+    path = tmp_path / "Dataset001_Made" / "labelsTr" / "case0.nii.gz"
+    labels = draw(0)[1].astype(np.int16)
+    affine = AFFINE.copy()
+    if fault == "axes":
+        affine[:3, 0] *= -1
+        affine[:3, 3] -= affine[:3, 0] * (labels.shape[0] - 1)
+        labels = labels[::-1].copy()
+    else:
+        labels[0, 0, 0] = -1
+    nib.save(nib.Nifti1Image(labels, affine), path)
+    with pytest.raises(GeometryError if fault == "axes" else InputError, match="case0"):
+        choose(tmp_path / "Dataset001_Made", BLOCK, 1)
 
 
 def test_a_cut_out_mask_lies_where_it_lay():

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vista3d.errors import InputError
+
 
 @dataclass(frozen=True)
 class DataSource:
@@ -94,9 +96,16 @@ class Case:
 
 
 def to_global(labels: np.ndarray, mapping: Mapping[int, int]) -> np.ndarray:
-    """Local label values (integers >= 0) -> global ids (int16); unlisted become background."""
-    table = np.zeros(int(labels.max(initial=0)) + 1, np.int16)
+    """Local label values -> global ids (int16); unlisted become background.
+
+    Raises:
+        InputError: a negative value, which would be counted from the end.
+    """
+    if labels.min(initial=0) < 0:
+        msg = f"label {labels.min()} is negative: write the label map as unsigned integers"
+        raise InputError(msg)
+    beyond = max(mapping, default=0) + 1
+    table = np.zeros(beyond + 1, np.int16)
     for local, global_id in mapping.items():
-        if local < len(table):
-            table[local] = global_id
-    return np.asarray(table[labels])
+        table[local] = global_id
+    return np.asarray(table[np.minimum(labels, beyond)])

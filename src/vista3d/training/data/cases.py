@@ -75,10 +75,11 @@ def dataset_cases(
     shares = rules.shares
     if any(entry.split == "test" for entry in listing.entries):
         shares = shares.without_test()  # it is given: nobody else is kept for it
+    listed = listing.splits
     return [
         _case(entry, source, table, listing)
         for entry in listing.entries
-        if split in (None, entry.split or split_of(entry.patient, shares, seed))
+        if split in (None, listed.get(entry.patient) or split_of(entry.patient, shares, seed))
     ]
 
 

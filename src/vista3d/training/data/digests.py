@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from pathlib import Path
@@ -30,7 +31,8 @@ class Digests:
             if time.time() - state.st_mtime < _SETTLED:
                 return digest
             self._known[key] = digest
-            with self.file.open("a", encoding="utf-8") as out:
+            # A store that may only be read is as good; the digest is computed once a process.
+            with contextlib.suppress(OSError), self.file.open("a", encoding="utf-8") as out:
                 out.write(f"{digest} {key}\n")
         return self._known[key]
 

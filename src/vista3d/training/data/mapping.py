@@ -120,7 +120,9 @@ def nearest(text: str, known: Iterable[str]) -> str:
 
 def _parse(content: dict[str, Any], name: str) -> MappingFile:
     if "datasets" not in content and all(isinstance(v, list) for v in content.values()):
-        official = {key: {"labels": _pairs(pairs)} for key, pairs in content.items()}
+        official = {
+            key: {"labels": _pairs(pairs, f"{name}: {key}")} for key, pairs in content.items()
+        }
         content = {"datasets": official}
     _refuse_unknown(content, ("head", "datasets"), name)
     datasets = content.get("datasets", {})
@@ -133,7 +135,11 @@ def _parse(content: dict[str, Any], name: str) -> MappingFile:
     )
 
 
-def _pairs(pairs: list[list[int]]) -> dict[str, int]:
+def _pairs(pairs: list[Any], where: str) -> dict[str, int]:
+    for pair in pairs:
+        if not isinstance(pair, list) or [type(value) for value in pair] != [int, int]:
+            msg = f"{where}: {pair!r} must be a pair [local value, class id]"
+            raise InputError(msg)
     return {str(local): class_id for local, class_id in pairs}
 
 
@@ -157,6 +163,10 @@ def _rules(content: dict[str, Any], where: str) -> Rules:
     if not isinstance(labels, dict):
         msg = f"{where}: labels {labels!r} must map local labels to global classes"
         raise InputError(msg)
+    novel = content.get("novel", [])
+    if not isinstance(novel, list):
+        msg = f"{where}: novel {novel!r} must be a list of local labels"
+        raise InputError(msg)
     return Rules(
         weight=weight,
         variation=variation,
@@ -166,7 +176,7 @@ def _rules(content: dict[str, Any], where: str) -> Rules:
             key: None if target is None else _class(target, f"{where}: labels: {key}")
             for key, target in labels.items()
         },
-        novel=frozenset(map(str, content.get("novel", []))),
+        novel=frozenset(map(str, novel)),
         shares=shares,
     )
 

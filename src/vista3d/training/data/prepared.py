@@ -12,8 +12,10 @@ from vista3d import volume as vol
 from vista3d.errors import GeometryError
 from vista3d.training.data.case import Case, to_global
 from vista3d.training.data.chunks import Voxels
+from vista3d.training.data.label_file import read_label_file
 from vista3d.training.synthetic.body import add_body
 from vista3d.training.synthetic.tissues import HEAD, INTERIOR
+from vista3d.volume import Geometry
 
 LOCATIONS_PER_CLASS = 512
 """Voxels remembered per class: enough that a crop centre is never the same twice in practice."""
@@ -86,25 +88,24 @@ def prepare_arrays(case: Case, spacing: float) -> Arrays:
         spacing: isotropic voxel size, mm.
 
     Raises:
-        InputError: a file that cannot be read.
+        InputError: a file that cannot be read, or values that are no labels.
         GeometryError: labels or supervoxels on another grid than the scan.
     """
     size = (spacing, spacing, spacing)
-    ids, affine = _labels(case)
     if case.image is None:
-        _, grid = vol.prepare(vol.Volume(ids, affine), size, crop="none")
-        return Arrays(None, add_body(vol.labels_to_model(ids, grid), spacing))
+        drawn = _labels(case, None)
+        _, grid = vol.prepare(drawn, size, crop="none")
+        return Arrays(None, add_body(vol.labels_to_model(drawn.array, grid), spacing))
     scan = _in_hu(vol.check_ct(vol.read(case.image)), case.source.intensity)
-    _same_grid(case, scan, ids.shape)
+    drawn = _labels(case, scan.geometry)
     image, grid = vol.prepare(scan, size, crop="body", margin=8)
-    labels = vol.labels_to_model(ids, grid)
+    labels = vol.labels_to_model(drawn.array, grid)
     if case.source.head:
         labels = mark_head(labels)
     supervoxels = None
     if case.supervoxels is not None:
-        regions = np.asarray(vol.read(case.supervoxels).array).astype(np.int32)
-        _same_grid(case, scan, regions.shape)
-        supervoxels = vol.labels_to_model(regions, grid)
+        regions = read_label_file(case, case.supervoxels, scan.geometry, np.int32)
+        supervoxels = vol.labels_to_model(regions.array, grid)
     return Arrays(np.clip(image, *HU_RANGE).astype(np.int16), labels, supervoxels)
 
 
@@ -117,42 +118,26 @@ def _in_hu(scan: vol.Volume, intensity: tuple[float, float] | None) -> vol.Volum
     return replace(scan, array=vol.A_MIN + share * (vol.A_MAX - vol.A_MIN))
 
 
-def _labels(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """Global ids (int16) on the case's own grid, and its affine.
+def _labels(case: Case, grid: Geometry | None) -> vol.Volume:
+    """Global ids (int16) on the scan's grid, or where there is no scan on the label map's own.
 
     The teacher fills what no annotator labelled, with the classes that are believed.
     """
-    ids = affine = None
+    drawn = None
     if case.label is not None:
-        truth = vol.read(case.label)
-        affine = truth.affine
-        ids = to_global(np.asarray(truth.array).astype(np.int32), case.mapping)
+        truth = read_label_file(case, case.label, grid)
+        drawn = replace(truth, array=to_global(truth.array, case.mapping))
+        grid = truth.geometry
     if case.pseudo is not None:
-        taught = vol.read(case.pseudo.path)
-        believed = to_global(
-            np.asarray(taught.array).astype(np.int32), {i: i for i in case.pseudo.classes}
-        )
-        if ids is None:
-            return believed, taught.affine
-        if ids.shape != believed.shape:
-            raise GeometryError(_other_grid(case, believed.shape, ids.shape))
-        ids = np.where(ids == 0, believed, ids)
-    if ids is None or affine is None:
+        taught = read_label_file(case, case.pseudo.path, grid)
+        believed = to_global(taught.array, {i: i for i in case.pseudo.classes})
+        if drawn is None:
+            return replace(taught, array=believed)
+        return replace(drawn, array=np.where(drawn.array == 0, believed, drawn.array))
+    if drawn is None:
         msg = f"case {case.name!r} has no labels: leave it out, or have a teacher label it"
         raise GeometryError(msg)
-    return ids, affine
-
-
-def _same_grid(case: Case, scan: vol.Volume, shape: tuple[int, ...]) -> None:
-    if scan.array.shape != shape:
-        raise GeometryError(_other_grid(case, shape, scan.array.shape))
-
-
-def _other_grid(case: Case, shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
-    return (
-        f"{case.source.name} {case.name}: labels of shape {shape} on a scan of {expected}: "
-        "`vista3d data check` says how to repair it"
-    )
+    return drawn
 
 
 def mark_head(labels: np.ndarray) -> np.ndarray:

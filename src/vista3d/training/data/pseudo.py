@@ -1,7 +1,7 @@
 """Pseudo-labels on disk: written scan by scan by a teacher, attached to cases for training.
 
 OUTPUT/<data set>/<case>.nii.gz     global class ids on the scan's grid
-                  <case>.json       teacher, version, classes, verdict and reasons
+                  <case>.json       teacher, its identity, classes, verdict and reasons
                   <case>.second.nii.gz   of the second teacher, where there was one
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from vista3d import anatomy
 from vista3d import volume as vol
-from vista3d.errors import GeometryError, Vista3DError
+from vista3d.errors import GeometryError, InputError, Vista3DError
 from vista3d.training.data.case import Case, PseudoLabel
 from vista3d.training.data.layouts.listing import read_json
 from vista3d.training.data.reliability import Reliability, assess
@@ -51,7 +51,9 @@ def label_cases(
         path = output / case.source.name / f"{case.name}.nii.gz"
         stamp = {
             "teacher": first.name,
+            "identity": first.identity,
             "second": None if second is None else second.name,
+            "second_identity": None if second is None else second.identity,
             "image": hashlib.sha256(case.image.read_bytes()).hexdigest(),
         }
         if _done(path, stamp):
@@ -80,11 +82,24 @@ def attach(cases: list[Case], folder: Path) -> list[Case]:
         if not about.is_file() or not path.is_file():
             found.append(case)
             continue
-        content = read_json(about)
-        classes = frozenset(content["trusted"]) - case.annotated
-        pseudo = PseudoLabel(path, classes) if content["reliable"] and classes else None
-        found.append(replace(case, pseudo=pseudo))
+        classes = _believed(about) - case.annotated
+        found.append(replace(case, pseudo=PseudoLabel(path, classes) if classes else None))
     return found
+
+
+def _believed(about: Path) -> frozenset[int]:
+    """Classes that a teacher may be believed in one scan; none where the whole is doubted."""
+    content = read_json(about)
+    reliable, trusted = content.get("reliable"), content.get("trusted")
+    if isinstance(reliable, bool) and isinstance(trusted, list):
+        classes = frozenset(class_id for class_id in trusted if type(class_id) is int)
+        if len(classes) == len(trusted):
+            return classes if reliable else frozenset()
+    msg = (
+        f"{about} does not say `reliable` (true or false) and `trusted` (a list of class ids): "
+        "delete it, and run `vista3d data label` again"
+    )
+    raise InputError(msg)
 
 
 def _about(path: Path) -> Path:
@@ -102,7 +117,7 @@ def _done(path: Path, stamp: dict[str, str | None]) -> bool:
 def _label(
     image: Path, path: Path, stamp: dict[str, str | None], first: Teacher, second: Teacher | None
 ) -> Reliability:
-    scan = vol.read(image)
+    scan = vol.check_image(vol.read(image))
     lesson = _checked(first.label(image), scan)
     other = None if second is None else _checked(second.label(image), scan)
     verdict = assess(

@@ -13,6 +13,7 @@ from typing import Literal
 from vista3d.errors import InputError
 
 Split = Literal["train", "validation", "test"]
+"""The later, the less may be done with a scan."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,11 @@ class Teacher(Protocol):
         """Of the teacher, for file names and provenance."""
         ...
 
+    @property
+    def identity(self) -> str:
+        """Of what decides its labels: scans labelled by another identity are labelled again."""
+        ...
+
     def label(self, scan: Path) -> Lesson:
         """Label a scan."""
         ...
@@ -43,9 +48,15 @@ class Teacher(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ModelTeacher:
-    """One of our own models: mini, official, or a checkpoint that a stage has just written."""
+    """One of our own models: mini, official, or a checkpoint.
+
+    Attributes:
+        model: loaded.
+        identity: of its weights and of this package.
+    """
 
     model: Model = field(repr=False)
+    identity: str
 
     @property
     def name(self) -> str:
@@ -73,6 +84,10 @@ def teacher(name: str, device: str = "cpu") -> Teacher:
         from vista3d.training.data.totalsegmentator import TotalSegmentator
 
         return TotalSegmentator(device.replace("cuda", "gpu"), name.endswith("-fast"), name)
+    from vista3d import __version__
     from vista3d.inference import load
+    from vista3d.network.weights import resolve
+    from vista3d.results import describe_source
 
-    return ModelTeacher(load(name, device=device))
+    digest = describe_source(resolve(name))["sha256"]
+    return ModelTeacher(load(name, device=device), f"vista3d {__version__}, weights {digest}")

@@ -1,6 +1,6 @@
 """TotalSegmentator in a process of its own: its memory, threads and GPU context go with it.
 
-    python -m vista3d.training.data.totalsegmentator SCAN OUTPUT.nii.gz --device cpu
+    python -m vista3d.training.data.totalsegmentator SCAN.nii OUTPUT.nii.gz --device cpu
 
 writes its label map and, beside it, OUTPUT.json with its version and class values. This file is
 both the child's program and, in `TotalSegmentator`, the parent's side of it.
@@ -9,6 +9,8 @@ both the child's program and, in `TotalSegmentator`, the parent's side of it.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -41,16 +43,25 @@ class TotalSegmentator:
     fast: bool = False
     name: str = "totalsegmentator"
 
+    @property
+    def identity(self) -> str:
+        """Its version, if it is installed."""
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version("TotalSegmentator")
+        return ""
+
     def label(self, scan: Path) -> Lesson:
-        """Label a scan.
+        """Label a scan of any format.
 
         Raises:
             UsageError: TotalSegmentator is not installed.
             InputError: it failed on this scan; its last line of output says why.
         """
+        volume = vol.check_image(vol.read(scan))
         with tempfile.TemporaryDirectory(prefix="vista3d-") as folder:
-            output = Path(folder) / "labels.nii.gz"
-            command = [sys.executable, "-m", __name__, str(scan), str(output)]
+            copy, output = Path(folder) / "scan.nii", Path(folder) / "labels.nii.gz"
+            vol.write_labels(copy, volume.array, volume)  # writes any numbers on the scan's grid
+            command = [sys.executable, "-m", __name__, str(copy), str(output)]
             command += ["--device", self.device, *(["--fast"] if self.fast else [])]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode == _MISSING:
@@ -62,7 +73,7 @@ class TotalSegmentator:
                 msg = f"TotalSegmentator failed on {scan.name} (exit {done.returncode}): {last}"
                 raise InputError(msg)
             content = json.loads(about.read_text())
-            array = np.asarray(vol.read(output).array).astype(np.int32)
+            array = vol.read_truth(output, volume.geometry)
         mapping = anatomy.dataset_ids({name: int(v) for v, name in content["classes"].items()})
         labels = to_global(array, mapping)
         return Lesson(self.name, content["version"], labels, frozenset(mapping.values()))
@@ -77,8 +88,6 @@ def _child(scan: Path, output: Path, device: str, fast: bool) -> int:
     except ImportError as error:
         sys.stderr.write(f"{error}\n")
         return _MISSING
-    import importlib.metadata
-
     import nibabel as nib
 
     # This package has no telemetry; its teachers get none either.

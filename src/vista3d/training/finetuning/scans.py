@@ -11,6 +11,7 @@ from vista3d import volume as vol
 from vista3d.errors import InputError
 from vista3d.training.data.case import Case, to_global
 from vista3d.training.data.cases import dataset_cases
+from vista3d.training.data.label_file import read_label_file
 from vista3d.training.data.layouts import Listing, find_listings
 from vista3d.training.data.mapping import MappingFile, Rules, shipped_mapping
 from vista3d.training.finetuning.targets import Target, only_named
@@ -74,10 +75,10 @@ def choose(data: Path, targets: tuple[Target, ...], count: int | None) -> Scans:
     """
     listing = _one(data)
     cases = dataset_cases(listing, _rules(listing, targets))
-    split = {entry.name: entry.split for entry in listing.entries}
-    usable = [case for case in cases if case.image and case.label and split[case.name] != "test"]
-    listed = [case for case in usable if split[case.name] == "validation"]
-    pool = [case for case in usable if split[case.name] != "validation"]
+    side = listing.splits
+    usable = [c for c in cases if c.image and c.label and side.get(c.patient) != "test"]
+    listed = [case for case in usable if side.get(case.patient) == "validation"]
+    pool = [case for case in usable if side.get(case.patient) != "validation"]
     wanted = {target.class_id for target in targets}
     chosen: list[Case] = []
     measured: list[Scan] = []
@@ -108,12 +109,16 @@ def choose(data: Path, targets: tuple[Target, ...], count: int | None) -> Scans:
 
 
 def measure(case: Case) -> Scan:
-    """Read one scan and its labels."""
+    """Read one scan and its labels.
+
+    Raises:
+        InputError, GeometryError: a file that cannot be read, or labels that do not fit the scan.
+    """
     assert case.image is not None
     assert case.label is not None
-    image, label = vol.check_ct(vol.read(case.image)), vol.read(case.label)
+    image = vol.check_ct(vol.read(case.image))
     grid = image.geometry
-    ids = to_global(np.asarray(label.array).astype(np.int32), case.mapping)
+    ids = to_global(read_label_file(case, case.label, grid).array, case.mapping)
     low, high = np.percentile(image.array, (0.5, 99.5))
     first, second, third = sorted(n * s for n, s in zip(grid.shape, grid.spacing, strict=True))
     return Scan(
@@ -121,7 +126,7 @@ def measure(case: Case) -> Scan:
         spacing=float(np.prod(grid.spacing)) ** (1 / 3),
         extent=(first, second, third),
         masks={
-            int(i): cut_out(vol.Volume(ids == i, label.affine))
+            int(i): cut_out(vol.Volume(ids == i, grid.affine))
             for i in np.unique(ids)
             if i in case.annotated
         },

@@ -26,6 +26,9 @@ __all__ = ["Facts", "Finding", "check_folder", "measure_all"]
 _WORTH = 32
 """Cases from which on starting processes (1 to 2 s) pays."""
 
+_WORKER_BYTES = 3 * 2**30
+"""A scan of 512 x 512 x 1000 voxels and its labels, read from compressed files, and Python."""
+
 
 def check_folder(
     root: Path,
@@ -64,16 +67,26 @@ def check_folder(
 def measure_all(
     entries: list[Entry], step: Callable[[int, int], None] = lambda done, total: None
 ) -> list[Facts]:
-    """Facts of every entry, in order, on all cores where there are many."""
+    """Facts of every entry, in order, on as many cores as memory allows where there are many."""
     measured = []
-    if len(entries) < _WORTH:
+    workers = _workers() if len(entries) >= _WORTH else 1
+    if workers == 1:
         results = map(measure, entries)
         for facts in results:
             measured.append(facts)
             step(len(measured), len(entries))
         return measured
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         for facts in pool.map(measure, entries, chunksize=4):
             measured.append(facts)
             step(len(measured), len(entries))
     return measured
+
+
+def _workers() -> int:
+    """Processes that the cores and the free memory allow, at least one."""
+    from vista3d.inference.budget import available_memory  # brings torch, which no worker needs
+
+    free = available_memory()
+    cores = os.cpu_count() or 1
+    return cores if free is None else max(1, min(cores, free // _WORKER_BYTES))

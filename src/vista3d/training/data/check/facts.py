@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from vista3d import volume as vol
-from vista3d.errors import Vista3DError
+from vista3d.errors import InputError, Vista3DError
 from vista3d.training.data.layouts import Entry
+from vista3d.volume.checks import plain
 from vista3d.volume.geometry import Geometry, axes_of
 
 THUMBNAIL = 16
@@ -66,10 +69,24 @@ def measure(entry: Entry) -> Facts:
     """Read a case; never raises for files that are wrong."""
     try:
         image = None if entry.image is None else vol.check_ct(vol.read(entry.image))
-        label = None if entry.label is None else vol.read(entry.label)
+        label = None if entry.label is None else _drawn(entry.label)
         return _measure(image, label)
     except Vista3DError as error:
         return Facts(error=str(error))
+
+
+def _drawn(path: Path) -> vol.Volume:
+    """A label map on any grid, with any numbers: what is wrong with them are findings.
+
+    Raises:
+        InputError: unreadable, RGB, or not 3D.
+    """
+    found = vol.read(path)
+    try:
+        return replace(found, array=plain(found.array))
+    except InputError as error:
+        msg = f"the labels '{path.name}': {error}"
+        raise InputError(msg) from error
 
 
 def _measure(image: vol.Volume | None, label: vol.Volume | None) -> Facts:
@@ -92,8 +109,11 @@ def _measure(image: vol.Volume | None, label: vol.Volume | None) -> Facts:
 
 def _digest(array: np.ndarray) -> str:
     """Of shape and values, not of the file: compression and header do not matter."""
-    contiguous = np.ascontiguousarray(array, np.int16 if array.dtype.kind in "iu" else np.float32)
-    return hashlib.sha256(str(array.shape).encode() + contiguous.tobytes()).hexdigest()
+    dtype = np.int16 if array.dtype.kind in "iu" else np.float32
+    digest = hashlib.sha256(str(array.shape).encode())
+    for k in range(array.shape[2]):
+        digest.update(array[:, :, k].astype(dtype).tobytes())
+    return digest.hexdigest()
 
 
 def _ras(array: np.ndarray, grid: Geometry) -> np.ndarray:
@@ -106,24 +126,25 @@ def _ras(array: np.ndarray, grid: Geometry) -> np.ndarray:
 
 def _thumbnail(array: np.ndarray, grid: Geometry) -> np.ndarray | None:
     """Block means over the whole extent, so that another voxel size gives nearly the same."""
-    small: np.ndarray = np.clip(_ras(array, grid).astype(np.float32), -1000, 500)
-    for axis in range(3):
-        small = _block_means(small, axis)
-    small = small - small.mean()
+    along_i, along_j, along_k = map(_shares, array.shape)
+    small = np.zeros((THUMBNAIL,) * 3, np.float32)
+    for k in range(array.shape[2]):
+        plane = np.clip(array[:, :, k].astype(np.float32), -1000, 500)
+        small += (along_i @ plane @ along_j.T)[:, :, None] * along_k[:, k]
+    small = _ras(small - small.mean(), grid)
     norm = float(np.linalg.norm(small))
     return None if norm < 1e-3 else np.asarray(small / norm, np.float32)
 
 
-def _block_means(array: np.ndarray, axis: int) -> np.ndarray:
-    """Means of THUMBNAIL equal parts of an axis; a voxel across two parts counts in both."""
-    array = np.moveaxis(array, axis, 0)
-    size = len(array)
-    sums = np.concatenate([np.zeros_like(array[:1]), np.cumsum(array, axis=0)])
-    edges = np.linspace(0, size, THUMBNAIL + 1)
-    low = np.minimum(edges.astype(int), size - 1)
-    part = (edges - low).astype(np.float32)[:, None, None]
-    at_edges = sums[low] + part * (sums[low + 1] - sums[low])
-    return np.moveaxis(np.diff(at_edges, axis=0) * (THUMBNAIL / size), 0, axis)
+def _shares(size: int) -> np.ndarray:
+    """[THUMBNAIL, size] weights of voxels in the means of equal parts of an axis.
+
+    A voxel across two parts counts in both.
+    """
+    edges = np.linspace(0, size, THUMBNAIL + 1)[:, None]
+    voxels = np.arange(size)
+    overlap = np.minimum(edges[1:], voxels + 1) - np.maximum(edges[:-1], voxels)
+    return np.asarray(np.clip(overlap, 0, None) * (THUMBNAIL / size), np.float32)
 
 
 def _midline(image: vol.Volume) -> float | None:
@@ -136,63 +157,103 @@ def _midline(image: vol.Volume) -> float | None:
     return float(image.geometry.to_world(centre)[0, 0])
 
 
+class _Sums:
+    """Voxels of each label, and sums of quantities over them, plane by plane.
+
+    A volume holds hundreds of millions of voxels: indices of all of them would take more memory
+    than the scan.
+    """
+
+    def __init__(self, quantities: int) -> None:
+        self.rows: dict[int, np.ndarray] = defaultdict(lambda: np.zeros(1 + quantities))
+
+    def add(self, labels: np.ndarray, *quantities: np.ndarray) -> None:
+        """Labels of a plane [i, j], 0 left out, and quantities that broadcast to its shape."""
+        inside = labels > 0
+        values, index = np.unique(labels[inside], return_inverse=True)
+        columns = [np.bincount(index, minlength=len(values))]
+        for quantity in quantities:
+            there = np.broadcast_to(quantity, labels.shape)[inside]
+            columns.append(np.bincount(index, there, len(values)))
+        for value, row in zip(values.tolist(), np.stack(columns, axis=1), strict=True):
+            self.rows[value] += row
+
+    @property
+    def voxels(self) -> dict[int, int]:
+        """Label -> its number of voxels, ascending."""
+        return {value: int(self.rows[value][0]) for value in sorted(self.rows)}
+
+
 def _labels(label: vol.Volume) -> dict[str, object]:
     """Values, sizes and centroids of a label map."""
-    array = np.asarray(label.array)
-    fractional = 0
-    if array.dtype.kind == "f":
-        # Stored as float, or scaled by the header: whole numbers are meant.
-        rounded = np.nan_to_num(array).round()
-        fractional = int((rounded != array).sum())
-        array = rounded
-    negative = array < 0
-    fractional += int(negative.sum())
-    array = np.where(negative, 0, array).astype(np.int32)
-    i, j, k = np.nonzero(array)
-    values, index = np.unique(array[i, j, k], return_inverse=True)
-    counts = np.bincount(index, minlength=len(values))
-    means = [np.bincount(index, axis, len(values)) / counts for axis in (i, j, k)]
-    world = label.geometry.to_world(np.stack(means, axis=1)) if len(values) else np.empty((0, 3))
+    fractional, sums = 0, _Sums(3)
+    rows, columns = (np.arange(size) for size in label.array.shape[:2])
+    for k in range(label.array.shape[2]):
+        plane, odd = _whole(label.array[:, :, k])
+        fractional += odd
+        sums.add(plane, rows[:, None], columns, np.array(k))
+    voxels = sums.voxels
+    means = np.array([sums.rows[value][1:] / count for value, count in voxels.items()])
+    world = label.geometry.to_world(means) if voxels else np.empty((0, 3))
     return {
         "fractional": fractional,
-        "voxels": {int(v): int(n) for v, n in zip(values, counts, strict=True)},
+        "voxels": voxels,
         "centroids": {
-            int(v): (float(x), float(y), float(z))
-            for v, (x, y, z) in zip(values, world, strict=True)
+            value: (float(x), float(y), float(z))
+            for value, (x, y, z) in zip(voxels, world, strict=True)
         },
     }
 
 
+def _whole(plane: np.ndarray) -> tuple[np.ndarray, int]:
+    """Labels as integers >= 0, and how many were none.
+
+    Whole numbers are meant where a map is stored as float, or scaled by its header.
+    """
+    odd = 0
+    if plane.dtype.kind == "f":
+        rounded = np.nan_to_num(plane, posinf=0, neginf=0).round()
+        odd = int((rounded != plane).sum())
+        plane = rounded
+    negative = plane < 0
+    return np.where(negative, 0, plane).astype(np.int64), odd + int(negative.sum())
+
+
 def _overlay(image: vol.Volume, labels: np.ndarray) -> dict[str, object]:
     """What the scan shows under the labels."""
-    hu, labels = np.asarray(image.array), labels.astype(np.int32)
+    hu = np.asarray(image.array)
     across, _, along = (
         next(a for a, (world, _) in enumerate(axes_of(image.affine)) if world == w)
         for w in range(3)
     )
-    values, counts = np.unique(labels[(labels > 0) & _blank(hu, along)], return_counts=True)
-    blank = {int(v): int(n) for v, n in zip(values, counts, strict=True)}
-    soft = np.clip(hu.astype(np.float32), *_SOFT)
-    here, there = _spread(soft, labels), _spread(soft, np.flip(labels, across))
-    return {"blank": blank, "fit": None if here is None or there is None else (here, there)}
+    empty, mirrored = _empty(hu, along), np.flip(labels, across)
+    blank, here, there = _Sums(0), _Sums(2), _Sums(2)
+    for k in range(hu.shape[2]):
+        plane, _ = _whole(labels[:, :, k])
+        blank.add(np.where((hu[:, :, k] < BLANK_HU) | empty[:, :, k], plane, 0))
+        soft = np.clip(hu[:, :, k].astype(np.float64), *_SOFT)
+        here.add(plane, soft, soft**2)
+        there.add(_whole(mirrored[:, :, k])[0], soft, soft**2)
+    as_is, turned = _spread(here), _spread(there)
+    fit = None if as_is is None or turned is None else (as_is, turned)
+    return {"blank": blank.voxels, "fit": fit}
 
 
-def _blank(hu: np.ndarray, along: int) -> np.ndarray:
-    """Where there is no image; `along` is the axis from feet to head."""
-    blank = np.asarray(hu < BLANK_HU)
-    filled = (~blank).sum(axis=tuple(a for a in range(3) if a != along))
+def _empty(hu: np.ndarray, along: int) -> np.ndarray:
+    """Bool, of the shape of the scan: slices without image; `along` goes from feet to head."""
+    filled = (hu >= BLANK_HU).sum(axis=tuple(a for a in range(3) if a != along))
     empty = filled < EMPTY_SLICE * filled.max()
-    shape = [-1 if a == along else 1 for a in range(3)]
-    return np.asarray(blank | empty.reshape(shape))
+    return np.broadcast_to(empty.reshape([-1 if a == along else 1 for a in range(3)]), hu.shape)
 
 
-def _spread(hu: np.ndarray, labels: np.ndarray) -> float | None:
-    """Variance of HU within labels, over all labelled voxels; None for less than 1000."""
-    inside = labels > 0
-    _, index = np.unique(labels[inside], return_inverse=True)
-    if len(index) < 1000:
+def _spread(sums: _Sums) -> float | None:
+    """Variance of HU within labels, over all labelled voxels; None for less than 1000.
+
+    Args:
+        sums: of HU and of their squares.
+    """
+    table = np.array(list(sums.rows.values())).reshape(-1, 3)
+    count, total, squares = table.T
+    if count.sum() < 1000:
         return None
-    values = hu[inside].astype(np.float64)
-    counts = np.bincount(index)
-    means = np.bincount(index, values) / counts
-    return float(((values - means[index]) ** 2).mean())
+    return float((squares - total**2 / count).sum() / count.sum())

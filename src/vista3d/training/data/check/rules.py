@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from vista3d import anatomy
@@ -34,7 +35,16 @@ _SIDE_FIXES = {
     ),
     "sides-scan": (
         "scan and labels are mirrored left to right: the header's x axis is wrong",
-        "negate the first row of the affine (LPS written as RAS?) in image and label",
+        "negate the first row of the affine in image and label",
+    ),
+    "sides-turned": (
+        "left and right are exchanged, and so are front and back: LPS written as RAS",
+        "negate the first two rows of the affine in image and label",
+    ),
+    "sides-header": (
+        "scan and labels show left and right exchanged: the header is wrong",
+        "look where the table lies: before the patient, negate the first two rows of the affine in "
+        "image and label (LPS written as RAS); behind the patient, only the first (mirrored)",
     ),
     "sides-anatomy": (
         "paired organs are in order but single organs lie on the wrong side",
@@ -53,7 +63,8 @@ _SIDE_FIXES = {
 
 
 def dataset_findings(listing: Listing, table: LabelTable) -> Iterator[Finding]:
-    """What the label table itself shows."""
+    """What the list and its label table themselves show."""
+    yield from _torn(listing)
     for row in table.rows:
         where = (listing.name, "")
         if row.reason == "unknown":
@@ -73,6 +84,25 @@ def dataset_findings(listing: Listing, table: LabelTable) -> Iterator[Finding]:
                 f"label {row.name!r} stands for several classes",
                 f"value {row.value}",
                 'map it to one of them in the mapping file\'s "labels", or to null',
+            )
+
+
+def _torn(listing: Listing) -> Iterator[Finding]:
+    """Patients whose scans the list puts on several sides."""
+    listed: dict[str, list[Entry]] = defaultdict(list)
+    for entry in listing.entries:
+        if entry.split is not None:
+            listed[entry.patient].append(entry)
+    sides = listing.splits
+    for patient, scans in listed.items():
+        if len({entry.split for entry in scans}) > 1:
+            yield Finding(
+                listing.name,
+                scans[0].name,
+                "split",
+                f"the scans of patient {patient!r} are listed on several sides",
+                ", ".join(f"{entry.name}: {entry.split}" for entry in scans),
+                f"list them on one side; until then all of them count as {sides[patient]}",
             )
 
 

@@ -1,16 +1,19 @@
-"""Left and right: three ways to get them wrong, told apart by anatomy.
+"""Left and right: the ways to get them wrong, told apart by anatomy.
 
-Evidence, all in RAS millimetres (x grows to the patient's right):
+Evidence, all in RAS millimetres (x grows to the patient's right, y to the front):
   pairs     right kidney lies right of left kidney, for every pair of the anatomy table;
   sided     liver, gallbladder and vena cava lie right of the midline, spleen, stomach and heart
             left of it; the midline is halfway between the partners of pairs, which exchanged labels
             do not move, or that of the spine, or of the body;
+  front     sternum, heart, liver and bladder lie before the spine;
   fit       HU within each label vary less where the labels lie on their organs than where they are
             mirrored on the grid.
 
     pairs wrong, sided right         the labels left and right are exchanged
     both wrong, fit better mirrored  the label array is mirrored against its scan
-    both wrong                       scan and labels are mirrored: the header's x axis is wrong
+    both wrong, and front and back   turned about the long axis: an LPS header read as RAS
+    both wrong, front before back    scan and labels are mirrored: the header's x axis is wrong
+    both wrong                       one of these two: no organ of the front and of the back
     pairs right, sided wrong         mirrored before it was labelled, or situs inversus
     some pairs wrong                 these labels are exchanged
 """
@@ -33,6 +36,10 @@ CLEAR = 10.0
 BETTER = 0.7
 """Ratio of variances (mirrored / as it is) below which the mirrored labels fit better."""
 
+_BACK = ("vertebrae", "spinal cord", "sacrum")
+_FRONT = ("sternum", "heart", "liver", "bladder")
+_SCAN = {True: "sides-turned", False: "sides-scan", None: "sides-header"}
+"""What is wrong where all sides are reversed; by whether the back lies before the front."""
 _MIDDLE = (
     "spinal cord", "sacrum", "sternum", "trachea", "brain-stem", "thyroid gland", "vertebrae",
 )  # fmt: skip
@@ -43,8 +50,8 @@ class Verdict:
     """What is wrong with the sides of a case.
 
     Attributes:
-        kind: "sides-labels", "sides-array", "sides-scan", "sides-anatomy", "sides-pair" or
-            "sides-unclear".
+        kind: "sides-labels", "sides-array", "sides-scan", "sides-turned", "sides-header",
+            "sides-anatomy", "sides-pair" or "sides-unclear".
         value: the evidence.
         pairs: (left id, right id) of the pairs that are wrong.
     """
@@ -66,17 +73,18 @@ def judge(facts: Facts, centroids: Mapping[int, Point]) -> Verdict | None:
     right = len(gaps) - len(wrong)
     good, bad = _sided(centroids, _midline(centroids, facts.midline))
     mirrored = facts.fit is not None and facts.fit[1] < BETTER * facts.fit[0]
+    both = "sides-array" if mirrored else _SCAN[_turned(centroids)]
     value = _evidence(gaps, wrong, good, bad)
     # A pair is a vote of its own; organs with a known side are few, and two are needed to accuse.
     if len(wrong) > right:
         if len(bad) > len(good) and len(bad) + len(wrong) > 1:
-            return Verdict("sides-array" if mirrored else "sides-scan", value, wrong)
+            return Verdict(both, value, wrong)
         if len(good) > len(bad):
             return Verdict("sides-labels", value, wrong)
         return Verdict("sides-array" if mirrored else "sides-unclear", value, wrong)
     if len(bad) >= 2 and not good:
         if right == 0:
-            return Verdict("sides-array" if mirrored else "sides-scan", value, ())
+            return Verdict(both, value, ())
         return Verdict("sides-anatomy", value, ())
     return Verdict("sides-pair", value, wrong) if wrong else None
 
@@ -92,6 +100,18 @@ def _gaps(centroids: Mapping[int, Point]) -> dict[tuple[int, int], float]:
         if abs(gap) >= CLEAR:
             gaps[left, right] = gap
     return gaps
+
+
+def _turned(centroids: Mapping[int, Point]) -> bool | None:
+    """Whether the back lies before the front; None where one of them is not drawn."""
+    back, front = (
+        [centroids[i][1] for i in anatomy.resolve(names) if i in centroids]
+        for names in (_BACK, _FRONT)
+    )
+    if not back or not front:
+        return None
+    gap = float(np.median(front) - np.median(back))
+    return None if abs(gap) < CLEAR else gap < 0
 
 
 def _midline(centroids: Mapping[int, Point], body: float | None) -> float | None:

@@ -19,6 +19,7 @@ from vista3d.training.data.layouts.listing import (
     existing,
     label_values,
     sorted_unique,
+    stated_labels,
 )
 from vista3d.training.data.splits import Split
 from vista3d.volume.nifti import stem
@@ -28,13 +29,22 @@ def read_datalist(file: Path, content: dict[str, Any]) -> Listing:
     """A data set from a datalist.
 
     Raises:
-        InputError: an item without files, paths that are missing or leave the list's folder.
+        InputError: no list, an item without files, paths that are missing or leave the list's
+            folder.
     """
     named = content.get("labels", content.get("label_dict", {}))
-    entries = [_entry(file, item, _split(item)) for item in content["training"]]
-    entries += [_entry(file, item, "test") for item in content.get("testing", [])]
+    entries = [_entry(file, item, _split(item)) for item in _items(content, "training", file)]
+    entries += [_entry(file, item, "test") for item in _items(content, "testing", file)]
     name = file.parent.resolve().name if file.name == "dataset.json" else file.stem
     return Listing(name, file, label_values(named, file), sorted_unique(entries, file))
+
+
+def _items(content: dict[str, Any], key: str, file: Path) -> list[Any]:
+    items = content.get(key, [])
+    if not isinstance(items, list):
+        msg = f"{file}: `{key}` is {items!r}, a list of scans is needed"
+        raise InputError(msg)
+    return items
 
 
 def _split(item: Any) -> Split | None:
@@ -55,14 +65,14 @@ def _entry(file: Path, item: Any, split: Split | None) -> Entry:
 
     image, label = path("image"), path("label")
     name = str(item.get("case", "")) or stem(image or label or file)
-    annotated = item.get("annotated")
+    annotated = stated_labels(item, file)
     believed = item.get("pseudo_label_reliability", 1) != 0
     return Entry(
         name=name,
         patient=str(item.get("patient", name)),
         image=image,
         label=label,
-        annotated=None if annotated is None else tuple(map(str, annotated)),
+        annotated=annotated,
         split=split,
         pseudo=path("pseudo_label") if believed else None,
         supervoxels=path("label_sv"),

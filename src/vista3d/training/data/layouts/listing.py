@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from vista3d.errors import InputError
 from vista3d.training.data.splits import Split
@@ -24,7 +24,7 @@ class Entry:
         image: CT file; None for a label map without its CT.
         label: label file; None for an unlabelled scan.
         annotated: local label names whose extent the label file states; None: all of the list.
-        split: where the list fixes it; None: the hash of the patient decides.
+        split: where the list fixes it; see `Listing.splits`.
         pseudo: a teacher's label map in global ids, already found reliable.
         supervoxels: file of supervoxel ids.
     """
@@ -57,6 +57,17 @@ class Listing:
     entries: tuple[Entry, ...]
     licence: str = ""
 
+    @property
+    def splits(self) -> dict[str, Split]:
+        """Patient -> where the list puts one of his scans, and with it all of them.
+
+        Test goes before validation, and validation before training: nobody is on two sides.
+        """
+        found: dict[str, Split] = {}
+        for split in get_args(Split):
+            found |= {entry.patient: split for entry in self.entries if entry.split == split}
+        return found
+
 
 def inside(folder: Path, text: str, file: Path) -> Path:
     """A path written in a list, relative to the list's folder.
@@ -80,9 +91,12 @@ def existing(folder: Path, text: str, file: Path) -> Path:
     """The same, of a file that must be there.
 
     Raises:
-        InputError: leaving the folder, or missing.
+        InputError: leaving the folder, a folder itself, or missing.
     """
     path = inside(folder, text, file)
+    if path.is_dir():
+        msg = f"{file.name}: {text!r} is a folder: zip the DICOM series, or convert it to NIfTI"
+        raise InputError(msg)
     if not path.is_file():
         msg = f"{file.name}: {text!r} does not exist in {folder}: correct the path or drop the row"
         raise InputError(msg)
@@ -131,6 +145,21 @@ def label_values(labels: object, file: Path) -> dict[str, int]:
             raise InputError(msg)
         values[str(name)] = value
     return {name: value for name, value in values.items() if value != 0}
+
+
+def stated_labels(item: Mapping[str, Any], file: Path) -> tuple[str, ...] | None:
+    """The labels that a case lists as `annotated`; None: it does not say.
+
+    Raises:
+        InputError: no list.
+    """
+    names = item.get("annotated")
+    if names is None:
+        return None
+    if not isinstance(names, list):
+        msg = f"{file}: `annotated` is {names!r}, a list of labels is needed"
+        raise InputError(msg)
+    return tuple(map(str, names))
 
 
 def sorted_unique(entries: list[Entry], file: Path) -> tuple[Entry, ...]:

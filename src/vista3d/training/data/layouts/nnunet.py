@@ -17,6 +17,7 @@ from vista3d.training.data.layouts.listing import (
     inside,
     label_values,
     sorted_unique,
+    stated_labels,
 )
 
 _IMAGES = ("imagesTr", "imagesTs")
@@ -34,6 +35,9 @@ def read_nnunet(file: Path, content: dict[str, Any]) -> Listing:
     listed = content.get("cases")
     if listed is None:
         listed = [{"case": name} for name in _names(folder, ending)]
+    if not isinstance(listed, list):
+        msg = f"{file}: `cases` is {listed!r}, a list such as [{{'case': 'name'}}] is needed"
+        raise InputError(msg)
     entries = [_entry(folder, item, ending, file) for item in listed]
     # nnU-Net writes "licence", the Decathlon "licence" or "license".
     licence = str(content.get("licence") or content.get("license") or "")[:200]
@@ -67,13 +71,12 @@ def _entry(folder: Path, item: Any, ending: str, file: Path) -> Entry:
             f"{_LABELS[0]}/{name}{ending}: add the files or drop the case"
         )
         raise InputError(msg)
-    annotated = item.get("annotated")
     return Entry(
         name=name,
         patient=str(item.get("patient", name)),
         image=image,
         label=label,
-        annotated=None if annotated is None else tuple(map(str, annotated)),
+        annotated=stated_labels(item, file),
         split="test" if label is not None and label.parent.name == _LABELS[1] else None,
     )
 
