@@ -177,6 +177,29 @@ def test_the_series_that_was_read_is_the_one_referred_to(tmp_path: Path, labels:
         assert refers != other
 
 
+def test_names_in_any_script_and_with_backslashes(tmp_path: Path, labels: np.ndarray):
+    item = pydicom.Dataset()
+    item.PatientID, item.IssuerOfPatientID, item.TypeOfPatientID = "P2", "Zürich", "TEXT"
+    written = {"SpecificCharacterSet": "ISO_IR 100", "PatientName": "Müller^Ä",
+               "StudyDescription": "Schädel", "OtherPatientIDsSequence": [item]}  # fmt: skip
+    scan(tmp_path / "ct", **written)
+    volume = read(tmp_path / "ct")
+    named = [new_structure(LIVER, "肝臓 côté"), new_structure(RIGHT_KIDNEY, "left\\right " * 9)]
+    for _ in range(2):  # the second finds the scan as the first did
+        data = pydicom.dcmread(write_dicom_seg(tmp_path / "a.dcm", labels, volume, named))
+    assert data.SpecificCharacterSet == "ISO_IR 192"
+    assert (data.PatientName, data.StudyDescription) == ("Müller^Ä", "Schädel")
+    assert data.OtherPatientIDsSequence[0].IssuerOfPatientID == "Zürich"
+    first, second = data.SegmentSequence
+    assert first.SegmentLabel == "肝臓 côté"
+    assert first.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "肝臓 côté"
+    assert second.SegmentLabel == ("left/right " * 9)[:64].rstrip()
+    assert second.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == second.SegmentLabel
+    source = volume.meta.series.images[0]
+    assert (source.SpecificCharacterSet, source.PatientName) == ("ISO_IR 100", "Müller^Ä")
+    assert validation_errors(tmp_path / "a.dcm") == []
+
+
 def test_what_anonymisers_remove_is_left_empty(tmp_path: Path, labels: np.ndarray):
     scan(tmp_path / "ct")
     for file in (tmp_path / "ct").iterdir():

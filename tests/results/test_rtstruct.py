@@ -34,9 +34,9 @@ def labels() -> np.ndarray:
     return array
 
 
-def scan(folder: Path, kind: str = "axial") -> Volume:
+def scan(folder: Path, kind: str = "axial", **attributes: object) -> Volume:
     values = np.random.default_rng(0).integers(-1000, 1000, SHAPE).astype(np.int16)
-    return check_ct(read(write_series(folder, Volume(values, grid(kind)))))
+    return check_ct(read(write_series(folder, Volume(values, grid(kind)), **attributes)))
 
 
 def filled(polygon: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -129,6 +129,19 @@ def test_names_colours_and_kinds(tmp_path: Path, labels: np.ndarray):
     assert tuple(data.ROIContourSequence[0].ROIDisplayColor) == by_id(RIGHT_KIDNEY).colour
     kinds = [o.RTROIInterpretedType or "" for o in data.RTROIObservationsSequence]
     assert kinds == ["ORGAN", "", ""]
+    assert validation_errors(path) == []
+
+
+def test_names_in_any_script_and_with_backslashes(tmp_path: Path, labels: np.ndarray):
+    volume = scan(tmp_path / "ct", SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Ä")
+    named = [new_structure(LIVER, "肝臓 côté"), new_structure(RIGHT_KIDNEY, "left\\right " * 9)]
+    path = write_rtstruct(tmp_path / "a.dcm", labels, volume, named)
+    data = pydicom.dcmread(path)
+    assert (data.SpecificCharacterSet, data.PatientName) == ("ISO_IR 192", "Müller^Ä")
+    cut = ("left/right " * 9)[:64].rstrip()
+    assert [r.ROIName for r in data.StructureSetROISequence] == ["肝臓 côté", cut]
+    codes = [o.RTROIIdentificationCodeSequence[0] for o in data.RTROIObservationsSequence]
+    assert [code.CodeMeaning for code in codes] == ["肝臓 côté", cut]
     assert validation_errors(path) == []
 
 

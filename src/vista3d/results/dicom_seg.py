@@ -18,6 +18,7 @@ from vista3d.errors import InputError
 from vista3d.results.dicom_source import (
     EQUIPMENT,
     Maker,
+    long_text,
     private_scheme,
     source_series,
     type_of,
@@ -99,7 +100,7 @@ def _segmentation(
     from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
     algorithm = hd.AlgorithmIdentificationSequence(
-        name=model, family=codes.DCM.ArtificialIntelligence, version=__version__
+        name=long_text(model), family=codes.DCM.ArtificialIntelligence, version=__version__
     )
     return hd.seg.Segmentation(
         source_images=series.images,
@@ -116,8 +117,8 @@ def _segmentation(
         **EQUIPMENT,
         coding_schemes=[private_scheme()],
         content_label="SEGMENTATION",
-        content_description=f"Made by {model}: research software, not for diagnosis",
-        series_description=f"{model} segmentation"[:64],
+        content_description=long_text(f"Made by {model}: research software, not for diagnosis"),
+        series_description=long_text(f"{model} segmentation"),
         # Bitmaps cannot be compressed in any way that older readers know.
         transfer_syntax_uid=RLELossless if kind == "labelmap" else ExplicitVRLittleEndian,
     )
@@ -153,7 +154,7 @@ def _description(
 
     described = hd.seg.SegmentDescription(
         segment_number=number,
-        segment_label=structure.name[:64],
+        segment_label=long_text(structure.name),
         segmented_property_category=_coded(structure.category),
         segmented_property_type=_coded(type_of(structure)),
         algorithm_type=maker.upper(),
@@ -169,4 +170,4 @@ def _description(
 def _coded(code: CodedConcept) -> hd.sr.CodedConcept:
     import highdicom as hd
 
-    return hd.sr.CodedConcept(code.value, code.scheme, code.meaning[:64])
+    return hd.sr.CodedConcept(code.value, code.scheme, long_text(code.meaning))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -48,38 +49,57 @@ _MAY_BE_EMPTY = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "
                  "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName")  # fmt: skip
 """Type 2: must be there, without a value where it is unknown. Anonymisers remove some of them."""
 _PATIENT_SEX, _SEX = 0x00100040, ("M", "F", "O")
+_FUNCTIONAL_GROUPS = 0x5200
+"""Of frames: geometry only, and there are thousands of them."""
+
+_UTF_8 = "ISO_IR 192"
+_LONGEST = 64
+"""Characters of a text of type LO (PS3.5 6.2)."""
 
 
 def source_series(volume: Volume, labels: NDArray[np.integer]) -> DicomSeries:
-    """The series of the scan, fit to be referred to.
+    """The series of the scan, fit to be referred to; that of the volume, which others use, stays.
 
-    Results take patient and study from its first image. There, malformed values are left out and
-    what must be there is added, empty; identity and geometry stay as they are.
+    Results take patient, study and character set from its first image. It is a copy here, in which
+    malformed values are left out, what must be there is added, empty, and every text is in UTF-8,
+    as names of objects may be in any script; identity and geometry stay as they are.
 
     Raises:
         InputError: as `require_series`.
         UsageError: labels of another shape than the scan.
     """
-    from pydicom.datadict import keyword_for_tag
-
     if labels.shape != volume.array.shape:
         msg = f"labels of shape {labels.shape} do not belong to a scan of {volume.array.shape}"
         raise UsageError(msg)
     series = require_series(volume)
     first = series.images[0]
     with values_as_they_are():
-        for tag in list(first.keys()):
-            if not _readable(first, tag):
-                # The value may be a person's: it is not logged.
-                log.warning("%s of the scan is malformed: left out", keyword_for_tag(tag) or tag)
-                del first[tag]
-        for name in _MAY_BE_EMPTY:
-            if name not in first:
-                setattr(first, name, None)
-        if not series.frames and not first.get("SliceThickness"):
+        copy = _referable(first)
+        if not series.frames and not copy.get("SliceThickness"):
             # It may be empty in an image, never in a segmentation, which takes it from the first.
-            first.SliceThickness = f"{volume.geometry.spacing[2]:.6g}"
-    return series
+            copy.add_new("SliceThickness", "DS", f"{volume.geometry.spacing[2]:.6g}")
+    slices = (replace(s, image=copy) if s.image is first else s for s in series.slices)
+    return replace(series, slices=tuple(slices))
+
+
+def _referable(image: Dataset) -> Dataset:
+    """A copy as `source_series` says. Elements are shared with the image: none is changed."""
+    import pydicom
+    from pydicom.datadict import dictionary_VR, keyword_for_tag
+
+    copy = pydicom.Dataset({tag: image.get_item(tag) for tag in image.keys()})  # noqa: SIM118
+    copy.file_meta = image.file_meta
+    for tag in list(copy.keys()):
+        if not _readable(copy, tag):
+            # The value may be a person's: it is not logged.
+            log.warning("%s of the scan is malformed: left out", keyword_for_tag(tag) or tag)
+            del copy[tag]
+    for name in _MAY_BE_EMPTY:
+        if name not in copy:
+            copy.add_new(name, dictionary_VR(name), None)
+    # All texts have been decoded by the former set; writing encodes them by this one.
+    copy.add_new("SpecificCharacterSet", "CS", _UTF_8)
+    return copy
 
 
 @contextlib.contextmanager
@@ -92,13 +112,19 @@ def values_as_they_are() -> Iterator[None]:
 
 
 def _readable(image: Dataset, tag: BaseTag) -> bool:
-    """Whether a value is one of its type; dates and sex are what anonymisers replace by words."""
+    """Whether a value is one of its type; dates and sex are what anonymisers replace by words.
+
+    It is decoded by this, with all that is in it.
+    """
     from pydicom.valuerep import DA, TM
 
     try:
         element = image[tag]
         if tag == _PATIENT_SEX:
             return not element.value or element.value in _SEX
+        if element.VR == "SQ" and tag.group != _FUNCTIONAL_GROUPS:
+            for item in element.value:
+                list(item.iterall())
         parser = {"DA": DA, "TM": TM}.get(element.VR)
         if parser is not None and element.VM == 1:
             parser(str(element.value))
@@ -144,7 +170,12 @@ def require_series(volume: Volume) -> DicomSeries:
 
 def type_of(structure: Structure) -> CodedConcept:
     """The code of what a structure is; of our own scheme where SNOMED CT's is not known."""
-    return structure.type or CodedConcept(str(structure.id), PRIVATE_SCHEME, structure.name[:64])
+    return structure.type or CodedConcept(str(structure.id), PRIVATE_SCHEME, structure.name)
+
+
+def long_text(words: str) -> str:
+    """Words as one value of type LO: 64 characters at most, and a backslash would part values."""
+    return words.replace("\\", "/")[:_LONGEST]
 
 
 def private_scheme() -> CodingSchemeIdentificationItem:

@@ -20,6 +20,7 @@ from vista3d.results.contours import outlines
 from vista3d.results.dicom_source import (
     EQUIPMENT,
     Maker,
+    long_text,
     private_scheme,
     source_series,
     type_of,
@@ -101,12 +102,12 @@ def _document(series: DicomSeries, model: str) -> Dataset:
         instance_number=1,
         modality="RTSTRUCT",
         **EQUIPMENT,
-        series_description=f"{model} structures"[:64],
+        series_description=long_text(f"{model} structures"),
         coding_schemes=[private_scheme()],
         # With explicit types a contour could not be longer than 64 kB.
         transfer_syntax_uid=ImplicitVRLittleEndian,
         referring_physician_name=source.ReferringPhysicianName,
-        specific_character_set=source.get("SpecificCharacterSet"),
+        specific_character_set=source.SpecificCharacterSet,
     )
     document.copy_patient_and_study_information(source)
     now = datetime.now()
@@ -142,7 +143,7 @@ def _region(number: int, structure: Structure, series: DicomSeries, maker: Maker
     return _item(
         ROINumber=number,
         ReferencedFrameOfReferenceUID=series.images[0].FrameOfReferenceUID,
-        ROIName=structure.name[:64],
+        ROIName=long_text(structure.name),
         ROIGenerationAlgorithm=maker.upper(),
     )
 
@@ -160,7 +161,7 @@ def _observation(number: int, structure: Structure) -> Dataset:
     code = _item(
         CodeValue=kind.value,
         CodingSchemeDesignator=kind.scheme,
-        CodeMeaning=kind.meaning[:64],
+        CodeMeaning=long_text(kind.meaning),
     )
     return _item(
         ObservationNumber=number,
