@@ -120,18 +120,20 @@ def test_the_label_map_type_has_its_own_class(tmp_path: Path, labels: np.ndarray
     assert segmentation.segmentation_type.value == "LABELMAP"
 
 
-def test_codes_colours_and_the_maker(tmp_path: Path, labels: np.ndarray):
+def test_codes_colours_and_the_makers(tmp_path: Path, labels: np.ndarray):
     volume = scan(tmp_path / "ct")
     lesion = new_structure(1001, "lesion 1")
     labels = labels.astype(np.uint16)
     labels[0, 0, :3], labels[1, 1, :3] = 1001, LEFT_CHEEK
     path = write_dicom_seg(
         tmp_path / "a.dcm", labels, volume, [LEFT_CHEEK, RIGHT_KIDNEY, lesion],
-        maker="semiautomatic", model="mini",
+        makers={RIGHT_KIDNEY: "semiautomatic", 1001: "manual"}, model="mini",
     )  # fmt: skip
     cheek, kidney, found = pydicom.dcmread(path).SegmentSequence
     assert kidney.SegmentNumber == 2
-    assert kidney.SegmentAlgorithmType == "SEMIAUTOMATIC"
+    made = [segment.SegmentAlgorithmType for segment in (cheek, kidney, found)]
+    assert made == ["AUTOMATIC", "SEMIAUTOMATIC", "MANUAL"]
+    assert "SegmentAlgorithmName" not in found
     assert kidney.SegmentAlgorithmName == "mini"
     category, kind = (
         kidney.SegmentedPropertyCategoryCodeSequence[0],

@@ -22,7 +22,7 @@ def what() -> Labelled:
     labels = np.zeros((6, 7, 8), np.uint8)
     labels[2:5, 2:5, 2:5] = 1
     volume = Volume.from_array(labels.astype(np.int16), np.diag([1.0, 2, 3, 1]))
-    return Labelled(labels, volume, [1], "automatic", "mini")
+    return Labelled(labels, volume, [1], "mini")
 
 
 @pytest.mark.parametrize("name", [n for n, f in FORMATS.items() if not f.of_dicom])

@@ -120,12 +120,14 @@ def test_names_colours_and_kinds(tmp_path: Path, labels: np.ndarray):
     labels = labels.astype(np.uint16)
     labels[0, 1, 0], labels[2, 1, 0] = COLON_CANCER, 1001
     ids = [RIGHT_KIDNEY, COLON_CANCER, new_structure(1001, "lesion 1")]
-    path = write_rtstruct(tmp_path / "a.dcm", labels, volume, ids, maker="semiautomatic")
+    path = write_rtstruct(tmp_path / "a.dcm", labels, volume, ids,
+                          makers={RIGHT_KIDNEY: "semiautomatic", 1001: "manual"})  # fmt: skip
     data = pydicom.dcmread(path)
     assert [r.ROIName for r in data.StructureSetROISequence] == [
         "right kidney", by_id(COLON_CANCER).name, "lesion 1",
     ]  # fmt: skip
-    assert data.StructureSetROISequence[0].ROIGenerationAlgorithm == "SEMIAUTOMATIC"
+    made = [r.ROIGenerationAlgorithm for r in data.StructureSetROISequence]
+    assert made == ["SEMIAUTOMATIC", "AUTOMATIC", "MANUAL"]
     assert tuple(data.ROIContourSequence[0].ROIDisplayColor) == by_id(RIGHT_KIDNEY).colour
     kinds = [o.RTROIInterpretedType or "" for o in data.RTROIObservationsSequence]
     assert kinds == ["ORGAN", "", ""]

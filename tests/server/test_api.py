@@ -359,7 +359,7 @@ def test_dicom_exports_refer_to_the_source(client, tmp_path):
     answer = client.post("/api/v1/studies", files=files)
     assert answer.status_code == 201, answer.text
     session = begin(client, answer.json())
-    paint_cube(client, session, corner=(2, 3, 0), size=2, name="lesion")
+    paint_cube(client, session, corner=(2, 3, 0), size=2, **{"class": "liver"})
     for name, sequence in (("dicom-seg", "SegmentSequence"), ("rtstruct", "ROIContourSequence")):
         answer = client.get(f"{session}/export", params={"format": name})
         assert answer.status_code == 200, answer.text
@@ -368,6 +368,7 @@ def test_dicom_exports_refer_to_the_source(client, tmp_path):
         assert len(made[sequence].value) == 1
         assert made.PatientName == source.PatientName
         if name == "dicom-seg":
+            assert made.SegmentSequence[0].SegmentAlgorithmType == "MANUAL"
             assert int(made.pixel_array.sum()) == 8
 
 

@@ -143,7 +143,6 @@ class CaseRun:
                 labels,
                 volume,
                 structures,
-                maker="automatic",
                 model=str(self._run.get("model", "vista3d")),
                 profile=spread,
             ),

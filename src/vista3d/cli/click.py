@@ -275,7 +275,7 @@ def _write(
     from vista3d import results
     from vista3d.cli.outputs import Segmented, write_outputs
     from vista3d.cli.tables import structure_table
-    from vista3d.inference.interactive.labelled import class_labels
+    from vista3d.inference.interactive.labelled import class_labels, makers_of
 
     volume = session.volume
     i, j, k = volume.array.shape
@@ -288,8 +288,8 @@ def _write(
             labels,
             volume,
             structures,
-            maker="semiautomatic",
             model=str(run["model"]),
+            makers=makers_of(session.objects),
             profile=spread,
         ),
         rows=rows,

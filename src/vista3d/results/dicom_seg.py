@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from vista3d import __version__
 from vista3d.errors import InputError
 from vista3d.results.dicom_source import (
+    ALL_AUTOMATIC,
     EQUIPMENT,
     Maker,
+    Makers,
     long_text,
     private_scheme,
     source_series,
@@ -50,7 +52,7 @@ def write_dicom_seg(
     ids: Iterable[int | Structure],
     *,
     kind: Kind = "binary",
-    maker: Maker = "automatic",
+    makers: Makers = ALL_AUTOMATIC,
     model: str = "VISTA3D",
     profile: Profile | None = None,
 ) -> Path:
@@ -62,7 +64,7 @@ def write_dicom_seg(
         volume: the scan, read from DICOM.
         ids: classes to list; those without a voxel are left out.
         kind: how the voxels are stored.
-        maker: what the object says about how it was made.
+        makers: what the object says about how each was made.
         model: name of the network, for the object's record of the algorithm.
         profile: `profile_labels(labels)` where it is known already.
 
@@ -82,7 +84,7 @@ def write_dicom_seg(
         raise InputError(msg)
     path = Path(path)
     with values_as_they_are(), atomic_path(path) as temporary:
-        made = _segmentation(series, _numbered(voxels, found), found, kind, maker, model)
+        made = _segmentation(series, _numbered(voxels, found), found, kind, makers, model)
         made.save_as(temporary)
     return path
 
@@ -92,7 +94,7 @@ def _segmentation(
     numbers: NDArray[np.unsignedinteger],
     found: list[Structure],
     kind: Kind,
-    maker: Maker,
+    makers: Makers,
     model: str,
 ) -> hd.seg.Segmentation:
     import highdicom as hd
@@ -107,7 +109,7 @@ def _segmentation(
         pixel_array=_frames(series, numbers),
         segmentation_type=kind.upper(),
         segment_descriptions=[
-            _description(number, structure, maker, algorithm)
+            _description(number, structure, makers.get(structure.id, "automatic"), algorithm)
             for number, structure in enumerate(found, start=1)
         ],
         series_instance_uid=hd.UID(),
@@ -158,7 +160,7 @@ def _description(
         segmented_property_category=_coded(structure.category),
         segmented_property_type=_coded(type_of(structure)),
         algorithm_type=maker.upper(),
-        algorithm_identification=algorithm,
+        algorithm_identification=None if maker == "manual" else algorithm,
         display_color=hd.color.CIELabColor.from_rgb(*structure.colour),
     )
     if structure.modifier is not None:

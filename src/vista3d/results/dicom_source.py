@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -26,8 +27,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Maker = Literal["automatic", "semiautomatic"]
-"""Whether classes were asked for, or somebody clicked."""
+Maker = Literal["automatic", "semiautomatic", "manual"]
+"""Whether a structure is the network's alone, the network's with somebody's help, or drawn."""
+
+Makers = Mapping[int, Maker]
+"""By class id; a structure that it does not name is automatic."""
+
+ALL_AUTOMATIC: Makers = MappingProxyType({})
 
 MANUFACTURER = "vista3d (open source)"
 

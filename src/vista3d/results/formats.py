@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vista3d.results.dicom_seg import write_dicom_seg
-from vista3d.results.dicom_source import Maker
+from vista3d.results.dicom_source import Makers
 from vista3d.results.label_map import write_label_map
 from vista3d.results.meshes import write_stl_zip
 from vista3d.results.per_class import write_per_class
@@ -34,16 +34,16 @@ class Labelled:
         labels: global class ids (i, j, k) on the grid of `volume`, 0 is background.
         volume: the scan.
         ids: the classes that were asked for.
-        maker: whether a person had a hand in it.
         model: name of the network.
+        makers: in which a person had a hand; none by default.
         profile: of the labels, where it is known already.
     """
 
     labels: NDArray[np.integer]
     volume: Volume
     ids: Sequence[int | Structure]
-    maker: Maker
     model: str
+    makers: Makers = field(default_factory=dict)
     profile: Profile | None = None
 
 
@@ -82,7 +82,7 @@ def _plain(write: Callable[..., Path]) -> Callable[[Path, Labelled], Sequence[Pa
 
 def _dicom(write: Callable[..., Path]) -> Callable[[Path, Labelled], Sequence[Path]]:
     def written(path: Path, what: Labelled) -> Sequence[Path]:
-        origin = {"maker": what.maker, "model": what.model, "profile": what.profile}
+        origin = {"makers": what.makers, "model": what.model, "profile": what.profile}
         return [write(path, what.labels, what.volume, what.ids, **origin)]
 
     return written

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from vista3d.errors import InputError
 from vista3d.results.contours import outlines
 from vista3d.results.dicom_source import (
+    ALL_AUTOMATIC,
     EQUIPMENT,
-    Maker,
+    Makers,
     long_text,
     private_scheme,
     source_series,
@@ -49,7 +50,7 @@ def write_rtstruct(
     volume: Volume,
     ids: Iterable[int | Structure],
     *,
-    maker: Maker = "automatic",
+    makers: Makers = ALL_AUTOMATIC,
     model: str = "VISTA3D",
     profile: Profile | None = None,
 ) -> Path:
@@ -60,7 +61,7 @@ def write_rtstruct(
         labels: global class ids (i, j, k) on the grid of `volume`, 0 is background.
         volume: the scan, read from DICOM.
         ids: classes to list; those without a voxel are left out.
-        maker: what the object says about how it was made.
+        makers: what the object says about how each was made.
         model: name of the network, for the description.
         profile: `profile_labels(labels)` where it is known already.
 
@@ -81,7 +82,7 @@ def write_rtstruct(
         document = _document(series, model)
         for number, structure in enumerate(found, start=1):
             contours = _contours(labels, structure.id, spread, series)
-            document.StructureSetROISequence.append(_region(number, structure, series, maker))
+            document.StructureSetROISequence.append(_region(number, structure, series, makers))
             document.ROIContourSequence.append(_drawing(number, structure, contours))
             document.RTROIObservationsSequence.append(_observation(number, structure))
         pydicom.dcmwrite(temporary, document, enforce_file_format=True)
@@ -139,12 +140,12 @@ def _frame_of_reference(series: DicomSeries) -> Dataset:
     return _item(FrameOfReferenceUID=source.FrameOfReferenceUID, RTReferencedStudySequence=[study])
 
 
-def _region(number: int, structure: Structure, series: DicomSeries, maker: Maker) -> Dataset:
+def _region(number: int, structure: Structure, series: DicomSeries, makers: Makers) -> Dataset:
     return _item(
         ROINumber=number,
         ReferencedFrameOfReferenceUID=series.images[0].FrameOfReferenceUID,
         ROIName=long_text(structure.name),
-        ROIGenerationAlgorithm=maker.upper(),
+        ROIGenerationAlgorithm=makers.get(structure.id, "automatic").upper(),
     )
 
 

@@ -8,9 +8,8 @@ import numpy as np
 
 from vista3d.errors import UsageError
 from vista3d.inference.interactive import SessionObject
-from vista3d.inference.interactive.labelled import class_labels
+from vista3d.inference.interactive.labelled import class_labels, makers_of
 from vista3d.results import FORMATS, Format, Labelled
-from vista3d.results.dicom_source import Maker
 from vista3d.server.errors import ConflictError, NotFoundError
 from vista3d.server.service import Service
 from vista3d.server.view import View
@@ -38,11 +37,9 @@ def export(service: Service, session: str, name: str, folder: Path) -> tuple[Pat
         raise ConflictError(msg)
     i, j, k = volume.array.shape
     labels, structures = class_labels(view.objects, (i, j, k))
-    by_hand = any(thing.clicks or thing.class_id is None for thing in view.objects)
-    maker: Maker = "semiautomatic" if by_hand else "automatic"
     path = folder / f"{session}{chosen.ending}"
-    model = service.model.meta.name
-    chosen.write(path, Labelled(labels, volume, structures, maker, model))
+    model, makers = service.model.meta.name, makers_of(view.objects)
+    chosen.write(path, Labelled(labels, volume, structures, model, makers))
     return path, chosen
 
 

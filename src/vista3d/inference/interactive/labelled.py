@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from vista3d import anatomy
 from vista3d.inference.interactive.scene import SessionObject
+
+if TYPE_CHECKING:
+    from vista3d.results.dicom_source import Maker, Makers
 
 FIRST_NEW = 512
 """Objects without a class of their own get ids from here: above every row of the class table."""
@@ -50,6 +54,21 @@ def class_labels(
     structures = structures_of(listed)
     ids = {key: structure.id for key, structure in structures.items()}
     return painted(listed, ids, shape), list(structures.values())
+
+
+def makers_of(objects: Iterable[SessionObject]) -> Makers:
+    """What DICOM results say of how each object was made, by structure id."""
+    listed = list(objects)
+    structures = structures_of(listed)
+    return {structures[thing.id].id: _maker(thing) for thing in listed}
+
+
+def _maker(thing: SessionObject) -> Maker:
+    if thing.clicks:
+        return "semiautomatic"
+    if not thing.computed:
+        return "manual"
+    return "automatic" if thing.automatic else "semiautomatic"
 
 
 def painted(

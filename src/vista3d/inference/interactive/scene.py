@@ -57,6 +57,7 @@ class SessionObject:
         settled: how many clicks are part of `base` already. The network still sees all of them.
         mask: the object now.
         automatic: whether `start` is what its class prompt found.
+        computed: whether `start` was that once, whatever a brush has changed since.
     """
 
     id: int
@@ -72,6 +73,7 @@ class SessionObject:
     locked: bool = False
     colour: Colour | None = None
     automatic: bool = False
+    computed: bool = False
 
     @property
     def by_name(self) -> bool:
@@ -87,7 +89,7 @@ class SessionObject:
         """From this mask on, without clicks; nothing was taken from it yet."""
         return replace(
             self, start=mask, base=mask, mask=mask, erasures=(), clicks=(), settled=0,
-            automatic=automatic,
+            automatic=automatic, computed=automatic,
         )  # fmt: skip
 
     def unclicked(self) -> SessionObject:

@@ -214,6 +214,7 @@ def _object_out(thing: SessionObject, numbers: dict[Mask, int]) -> dict[str, Any
         "clicks": [[*click.position, click.positive] for click in thing.clicks],
         "settled": thing.settled,
         "automatic": thing.automatic,
+        "computed": thing.computed,
         "start": numbers[thing.start],
         "base": numbers[thing.base],
         "mask": numbers[thing.mask],
@@ -247,9 +248,10 @@ def _object_in(entry: dict[str, Any], pool: list[Mask], shape: Triple) -> Sessio
         clicks=clicks,
         settled=settled,
         locked=bool(entry["locked"]),
-        # Files of earlier versions have neither.
+        # Files of earlier versions have none of these.
         colour=_colour_in(entry.get("colour")),
         automatic=bool(entry.get("automatic", False)),
+        computed=bool(entry.get("computed", entry.get("automatic", False))),
     )
 
 
