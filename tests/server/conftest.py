@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 
 from vista3d.server import warm_up
 from vista3d.server.app import create_app
+from vista3d.server.errors import BusyError
 from vista3d.server.service import Service
 from vista3d.server.settings import Limits, Settings
 
@@ -152,6 +153,12 @@ def labels(client, session: str, shape, box: str | None = None) -> np.ndarray:
     answer = client.get(f"{session}/labels", params={"box": box} if box else {})
     assert answer.status_code == 200, answer.text
     return np.frombuffer(answer.content, "<u2").reshape(shape, order="F")
+
+
+def refuse(*_):
+    """In the place of what a busy server does not do."""
+    msg = "all sessions are in use"
+    raise BusyError(msg)
 
 
 def stored_files(folder: Path) -> set[str]:

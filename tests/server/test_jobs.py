@@ -7,11 +7,12 @@ import threading
 
 import pytest
 
-from tests.server.conftest import begin, client_of, labels, paint_cube, upload
+from tests.server.conftest import begin, client_of, labels, paint_cube, refuse, upload
 from vista3d.errors import CancelledError, InputError
 from vista3d.inference import Progress
 from vista3d.server.errors import BusyError, NotFoundError
 from vista3d.server.jobs import KEPT, Jobs
+from vista3d.server.schemas import EditOut
 
 SHAPE = (48, 44, 32)
 
@@ -112,6 +113,21 @@ def test_the_jobs_of_a_session_are_listed(client, session, study):
     assert listed["result"] is None  # that is asked for by name
     assert client.get(f"{other}/jobs").json() == []
     assert client.get("/api/v1/sessions/nowhere/jobs").status_code == 404
+
+
+def test_a_result_needs_no_session_and_holds_no_mask(make_service, scan_bytes, monkeypatch):
+    """A busy server has none to lend: a client would run it all again."""
+    service = make_service()
+    client = client_of(service)
+    session = begin(client, upload(client, scan_bytes))
+    begun = client.post(f"{session}/automatic", json={"classes": ["liver"]}).json()
+    job = service.jobs.find(begun["id"])
+    assert job.finished.wait(60)
+    assert isinstance(job.view.result, EditOut)
+    monkeypatch.setattr(service.sessions, "lease", refuse)
+    found = client.get(f"/api/v1/jobs/{begun['id']}").json()
+    assert found["result"]["state"]["study"]
+    assert follow(client, begun)[-1] == found
 
 
 def test_unknown_classes_are_refused_before_anything_begins(client, session):

@@ -9,7 +9,16 @@ import time
 import numpy as np
 import pytest
 
-from tests.server.conftest import body_array, client_of, labels, nifti_bytes, paint_cube, upload
+from tests.server.conftest import (
+    begin,
+    body_array,
+    client_of,
+    labels,
+    nifti_bytes,
+    paint_cube,
+    refuse,
+    upload,
+)
 from vista3d.errors import MemoryBudgetError, UsageError
 from vista3d.inference import InteractiveSession
 from vista3d.server import sessions as module
@@ -127,6 +136,24 @@ def test_work_that_fails_half_way_shows_what_it_did(make_service, tmp_path):
     with service.sessions.lease(key) as held:
         assert [thing.name for thing in held.view.objects] == ["done"]
         assert held.view.saved
+
+
+def test_an_edit_that_is_done_is_answered(make_service, scan_bytes, monkeypatch):
+    """Where the answer failed, clients that heed Retry-After made the edit a second time."""
+    service = make_service()
+    client = client_of(service)
+    session = begin(client, upload(client, scan_bytes))
+    edit = service.add_object
+
+    def then_busy(*args):
+        done = edit(*args)
+        monkeypatch.setattr(service.sessions, "lease", refuse)
+        return done
+
+    monkeypatch.setattr(service, "add_object", then_busy)
+    answer = client.post(f"{session}/objects", json={"name": "once"})
+    assert answer.status_code == 200, answer.text
+    assert [thing["name"] for thing in answer.json()["state"]["objects"]] == ["once"]
 
 
 def test_a_deleted_session_is_gone_for_those_who_wait(make_service, tmp_path):

@@ -256,15 +256,15 @@ def session_out(key: str, study: str, view: View, affine: np.ndarray) -> Session
     )  # fmt: skip
 
 
-def edit_out(key: str, study: str, edit: Edit, affine: np.ndarray) -> EditOut:
+def edit_out(edit: Edit) -> EditOut:
     """The answer to an edit."""
     return EditOut(
-        state=session_out(key, study, edit.view, affine),
+        state=session_out(edit.session, edit.study, edit.view, edit.affine),
         changed=None if edit.changed is None else BoxOut(box=_ranges(edit.changed)),
     )
 
 
-def job_out(view: JobView, result: EditOut | None) -> JobOut:
+def job_out(view: JobView) -> JobOut:
     """A job; its error carries the job's id, as its request has ended long ago."""
     error = None
     if view.error is not None:
@@ -272,7 +272,7 @@ def job_out(view: JobView, result: EditOut | None) -> JobOut:
         error = ErrorOut(error=name, message=str(view.error), request_id=view.id)
     return JobOut(
         id=view.id, session=view.session, kind=view.kind, state=view.state,
-        progress=round(view.progress, 4), message=view.message, error=error, result=result,
+        progress=round(view.progress, 4), message=view.message, error=error, result=view.result,
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from vista3d.server import warm_up
 from vista3d.server.errors import BusyError, ConflictError, TooLargeError
 from vista3d.server.jobs import Job, Jobs
 from vista3d.server.lane import Lane, Listener, Task
+from vista3d.server.schemas import EditOut, edit_out
 from vista3d.server.sessions import Held, Sessions
 from vista3d.server.settings import Settings
 from vista3d.server.storage import Storage
@@ -159,7 +160,7 @@ class Service:
         return self.edit(session, work)
 
     def automatic(self, session: str, classes: str | Iterable[str | int]) -> Job:
-        """Begin an automatic run; its job's result is an `Edit`.
+        """Begin an automatic run; its job's result is the answer to an edit.
 
         Raises:
             NotFoundError: no such session.
@@ -172,8 +173,9 @@ class Service:
         with self.sessions.lease(session):
             self._refuse_second_job(session)
 
-        def work(job: Job) -> Edit:
-            return self._edit(session, lambda held: self._run_automatic(held, wanted, job), job)
+        def work(job: Job) -> EditOut:
+            edit = self._edit(session, lambda held: self._run_automatic(held, wanted, job), job)
+            return edit_out(edit)  # jobs are kept for long: this holds no mask
 
         return self.jobs.start(session, "automatic", work)
 

@@ -26,7 +26,7 @@ from vista3d.server.errors import BusyError, NotFoundError, TooLargeError, TooMa
 from vista3d.server.settings import GIB, MIB, Limits
 from vista3d.server.storage import SessionRow, Storage, durable_replace, new_id
 from vista3d.server.studies import Studies
-from vista3d.server.view import Edit, View, changed_box
+from vista3d.server.view import Box, Edit, View, changed_box
 from vista3d.volume import Volume
 
 log = logging.getLogger(__name__)
@@ -107,10 +107,13 @@ class Held:
         before = self.view
         now = View.of(self.session, before.revision + 1, saved=False)
         if before.saved and now.same(before):
-            return Edit(before, None)
+            return self._edit(None)
         self.view = now
         self.save()
-        return Edit(self.view, changed_box(before.objects, now.objects))
+        return self._edit(changed_box(before.objects, now.objects))
+
+    def _edit(self, changed: Box | None) -> Edit:
+        return Edit(self.id, self.study, self.session.volume.affine, self.view, changed)
 
     def save(self) -> None:
         """Write what is not on disk yet."""

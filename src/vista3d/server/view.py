@@ -48,15 +48,20 @@ class View:
         return mine == (other.objects, other.active, other.overlap, other.undo, other.redo)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Edit:
-    """A session after an edit.
+    """A session after an edit, with all that its answer says: nothing can fail any more.
 
     Attributes:
+        session, study: their ids.
+        affine: [4, 4] of the scan.
         view: the session now.
         changed: the smallest box of all voxels whose label changed; None where none did.
     """
 
+    session: str
+    study: str
+    affine: np.ndarray
     view: View
     changed: Box | None
 

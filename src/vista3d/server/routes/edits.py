@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 
 from vista3d.inference import InteractiveSession
 from vista3d.server.labels_wire import parse_box, unpack_bool
-from vista3d.server.routes.common import API, Id, Served, answer
+from vista3d.server.routes.common import API, Id, Served
 from vista3d.server.schemas import (
     ClickGone,
     Cursor,
@@ -17,6 +17,7 @@ from vista3d.server.schemas import (
     ObjectChange,
     OverlapChoice,
     Reset,
+    edit_out,
     overlap_of,
 )
 
@@ -26,8 +27,7 @@ router = APIRouter(prefix=f"{API}/sessions/{{session}}", tags=["edits"])
 @router.post("/objects")
 def add_object(service: Served, session: Id, body: NewObject) -> EditOut:
     """A new object without a voxel; it becomes the active one."""
-    edit = service.add_object(session, body.name, body.class_)
-    return answer(service, session, edit)
+    return edit_out(service.add_object(session, body.name, body.class_))
 
 
 @router.patch("/objects/{number}")
@@ -44,14 +44,13 @@ def change_object(service: Served, session: Id, number: int, body: ObjectChange)
         if body.active:
             opened.activate(number)
 
-    return answer(service, session, service.edit(session, work))
+    return edit_out(service.edit(session, work))
 
 
 @router.delete("/objects/{number}")
 def remove_object(service: Served, session: Id, number: int) -> EditOut:
     """Take an object away."""
-    edit = service.edit(session, lambda s: s.remove_object(number))
-    return answer(service, session, edit)
+    return edit_out(service.edit(session, lambda s: s.remove_object(number)))
 
 
 @router.post("/clicks")
@@ -61,13 +60,13 @@ def click(service: Served, session: Id, body: NewClick) -> EditOut:
     edit = service.click(
         session, (x, y, z), body.positive, space=body.space, object_id=body.object
     )  # fmt: skip
-    return answer(service, session, edit)
+    return edit_out(edit)
 
 
 @router.delete("/clicks")
 def remove_click(service: Served, session: Id, body: ClickGone) -> EditOut:
     """Take back one click; the others are answered again."""
-    return answer(service, session, service.remove_click(session, body.object, body.index))
+    return edit_out(service.remove_click(session, body.object, body.index))
 
 
 @router.post("/brush")
@@ -89,8 +88,7 @@ async def brush(
         with service.sessions.lease(session) as held:
             part = parse_box(box, held.session.volume.geometry.shape)
         covered = unpack_bool(data, part)
-        edit = service.brush(session, number, part, covered, adds=adds)
-        return answer(service, session, edit)
+        return edit_out(service.brush(session, number, part, covered, adds=adds))
 
     return await run_in_threadpool(draw)
 
@@ -98,26 +96,26 @@ async def brush(
 @router.post("/undo")
 def undo(service: Served, session: Id) -> EditOut:
     """Take back the last change; nothing happens where there is none."""
-    return answer(service, session, service.edit(session, lambda s: s.undo()))
+    return edit_out(service.edit(session, lambda s: s.undo()))
 
 
 @router.post("/redo")
 def redo(service: Served, session: Id) -> EditOut:
     """Do the last undone change again."""
-    return answer(service, session, service.edit(session, lambda s: s.redo()))
+    return edit_out(service.edit(session, lambda s: s.redo()))
 
 
 @router.post("/reset")
 def reset(service: Served, session: Id, body: Reset | None = None) -> EditOut:
     """Drop the clicks of an object, or all objects."""
     number = None if body is None else body.object
-    return answer(service, session, service.edit(session, lambda s: s.reset(number)))
+    return edit_out(service.edit(session, lambda s: s.reset(number)))
 
 
 @router.put("/overlap")
 def overlap(service: Served, session: Id, body: OverlapChoice) -> EditOut:
     """What happens where an edit meets another object."""
-    return answer(service, session, service.set_overlap(session, overlap_of(body.policy)))
+    return edit_out(service.set_overlap(session, overlap_of(body.policy)))
 
 
 @router.post("/prefetch", status_code=202)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
-from starlette.concurrency import run_in_threadpool
 
 from vista3d.server.jobs import FINAL, Job, JobView
-from vista3d.server.routes.common import API, Id, Served, answer
+from vista3d.server.routes.common import API, Id, Served
 from vista3d.server.schemas import Automatic, JobOut, job_out
-from vista3d.server.service import Service
-from vista3d.server.view import Edit
 
 router = APIRouter(prefix=API, tags=["jobs"])
 
@@ -27,20 +25,20 @@ _ALIVE = 15.0
 @router.post("/sessions/{session}/automatic", status_code=202)
 def automatic(service: Served, session: Id, body: Automatic) -> JobOut:
     """Segment classes; each one found becomes an object."""
-    return _out(service, service.automatic(session, body.classes).view)
+    return job_out(service.automatic(session, body.classes).view)
 
 
 @router.get("/sessions/{session}/jobs")
 def list_jobs(service: Served, session: Id) -> list[JobOut]:
     """The jobs of a session, oldest first, without their results: a reloaded page finds its own."""
     service.storage.session(session)  # 404 where there is none
-    return [job_out(job.view, None) for job in service.jobs.of_session(session)]
+    return [job_out(replace(job.view, result=None)) for job in service.jobs.of_session(session)]
 
 
 @router.get("/jobs/{job}")
 def get_job(service: Served, job: Id) -> JobOut:
     """A job now; its result is there once it is done."""
-    return _out(service, service.jobs.find(job).view)
+    return job_out(service.jobs.find(job).view)
 
 
 @router.delete("/jobs/{job}")
@@ -48,7 +46,7 @@ def cancel(service: Served, job: Id) -> JobOut:
     """Ask a job to stop; it does within a window, and changes nothing then."""
     found = service.jobs.find(job)
     found.cancel.set()
-    return _out(service, found.view)
+    return job_out(found.view)
 
 
 @router.get("/jobs/{job}/events", response_class=StreamingResponse)
@@ -56,19 +54,16 @@ async def events(service: Served, job: Id) -> StreamingResponse:
     """Server-sent events: the job at each change, until it is final."""
     found = service.jobs.find(job)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(
-        _follow(service, found), media_type="text/event-stream", headers=headers
-    )
+    return StreamingResponse(_follow(found), media_type="text/event-stream", headers=headers)
 
 
-async def _follow(service: Service, job: Job) -> AsyncIterator[str]:
+async def _follow(job: Job) -> AsyncIterator[str]:
     told: JobView | None = None
     silent = 0.0
     while told is None or told.state not in FINAL:
         view = job.view
         if view is not told:
-            out = await run_in_threadpool(_out, service, view)
-            yield f"data: {out.model_dump_json()}\n\n"
+            yield f"data: {job_out(view).model_dump_json()}\n\n"
             told, silent = view, 0.0
             continue
         if silent >= _ALIVE:
@@ -76,9 +71,3 @@ async def _follow(service: Service, job: Job) -> AsyncIterator[str]:
             silent = 0.0
         await asyncio.sleep(_LOOK)
         silent += _LOOK
-
-
-def _out(service: Service, view: JobView) -> JobOut:
-    edit = view.result
-    result = answer(service, view.session, edit) if isinstance(edit, Edit) else None
-    return job_out(view, result)

@@ -13,8 +13,15 @@ from vista3d.inference.interactive.masks import values_of
 from vista3d.server.exports import object_mask
 from vista3d.server.label_file import read_label_file
 from vista3d.server.labels_wire import format_box, pack, parse_box
-from vista3d.server.routes.common import API, Id, Served, answer
-from vista3d.server.schemas import EditOut, NewSession, SessionListed, SessionOut, session_out
+from vista3d.server.routes.common import API, Id, Served
+from vista3d.server.schemas import (
+    EditOut,
+    NewSession,
+    SessionListed,
+    SessionOut,
+    edit_out,
+    session_out,
+)
 from vista3d.server.service import Service
 from vista3d.server.view import Edit, labels_in
 from vista3d.volume import Volume
@@ -134,7 +141,7 @@ async def _with_mask(
         def edited() -> EditOut:
             with service.sessions.lease(session) as held:
                 geometry = held.session.volume.geometry
-            return answer(service, session, work(read_label_file(path, geometry, service.limits)))
+            return edit_out(work(read_label_file(path, geometry, service.limits)))
 
         return await run_in_threadpool(edited)
 

@@ -54,8 +54,7 @@ async def run_automatic(
         raise view.error
     if view.state == "cancelled":
         raise CancelledError(view.message)
-    done: View = view.result.view
-    return done
+    return await run_in_threadpool(_view, service, session)
 
 
 def object_of(service: Service, session: str, name: str) -> int:
