@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 import threading
 import time
 
 import numpy as np
 import pytest
 
+from tests.dicom import write_series
 from tests.server.conftest import (
+    AFFINE,
     begin,
     body_array,
     client_of,
@@ -30,6 +34,7 @@ from vista3d.server.errors import (
     TooManyError,
 )
 from vista3d.server.settings import MIB
+from vista3d.volume import Volume
 
 SHAPE = (48, 44, 32)
 
@@ -75,6 +80,40 @@ def test_the_least_recently_used_makes_room(make_service, tmp_path):
     assert second not in service.sessions._held
     with service.sessions.lease(second) as held:
         assert held.id == second
+
+
+def test_sessions_of_a_study_share_its_scan(make_service, tmp_path):
+    service = make_service()
+    study = study_of(service, tmp_path)
+    keys = [service.sessions.create(study) for _ in range(2)]
+    with service.sessions.lease(keys[0]) as one, service.sessions.lease(keys[1]) as two:
+        assert one.session.volume is two.session.volume
+        assert service.studies.open(study) is one.session.volume
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_scan_that_was_replaced_is_read_anew(make_service, tmp_path, folder):
+    """Also by a file of the same size and an earlier time, while somebody holds the old one."""
+    path = tmp_path / "scan" if folder else tmp_path / "ct.nii.gz"
+    new = body_array()[::-1].copy()
+    new[5:20, 5:20, 5:20] = 300
+
+    def put(array, time):
+        if folder:
+            shutil.rmtree(path, ignore_errors=True)
+            write_series(path, Volume(array, AFFINE))
+        else:
+            path.write_bytes(nifti_bytes(array))
+        for file in path.rglob("*") if folder else [path]:
+            os.utime(file, (time, time))
+
+    service = make_service(scans=lambda: [("ct", path)])
+    put(body_array(), 2e9)
+    (study,) = service.studies.list()
+    old = service.studies.open(study.id)
+    assert service.studies.open(study.id) is old
+    put(new, 1e9)
+    np.testing.assert_array_equal(service.studies.open(study.id).array, new)
 
 
 def test_no_room_while_all_are_in_use(make_service, tmp_path):

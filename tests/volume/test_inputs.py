@@ -48,6 +48,14 @@ def test_wrong_magic_missing_and_empty(tmp_path: Path):
         read(tmp_path / "e.nrrd")
 
 
+def test_a_scan_without_faults_stays_the_same_one(tmp_path: Path):
+    whole = read(_save(tmp_path / "a.nii.gz", _ct(20, 20, 20)))
+    assert check_ct(whole) is whole
+    repaired = check_ct(Volume(np.where(_ct(8, 8, 8) > 400, np.nan, _ct(8, 8, 8)), np.eye(4)))
+    assert len(repaired.meta.warnings) == 1
+    assert check_ct(repaired) is repaired
+
+
 def test_names_of_labels_are_read_from_the_file(tmp_path: Path):
     """As TotalSegmentator's nifti_ext_header.py writes them, and escaped, as others do."""
     table = """<?xml version="1.0" encoding="UTF-8"?> <CaretExtension>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -19,6 +20,12 @@ from vista3d.server.storage import Storage, StudyRow, new_id, now
 from vista3d.server.upload import Received
 from vista3d.volume import Volume, check_ct, read
 
+_State = frozenset[tuple[str, int, int, int]]
+"""Path, number, size and time of files."""
+
+_IN_TWO_FILES = (".mhd", ".nhdr")
+"""Headers that name another file for their voxels."""
+
 Scans = Callable[[], Iterable[tuple[str, Path]]]
 """Name and path of each scan in the folder that the server was started with, as it is now."""
 
@@ -34,7 +41,7 @@ class Studies:
 
     def __init__(self, storage: Storage, scans: Scans, limits: Limits) -> None:
         self._storage, self._scans, self._limits = storage, scans, limits
-        self._open: WeakValueDictionary[str, Volume] = WeakValueDictionary()
+        self._open: WeakValueDictionary[tuple[str, _State], Volume] = WeakValueDictionary()
         self._reading = threading.Lock()
         self._drawing = threading.Lock()
 
@@ -76,7 +83,7 @@ class Studies:
         return row
 
     def open(self, study: str) -> Volume:
-        """The scan, read at most once for all who hold it.
+        """The scan as it is now, read at most once for all who hold it.
 
         Raises:
             NotFoundError: no such study.
@@ -118,20 +125,21 @@ class Studies:
         if self._storage.sessions(study):
             msg = "the study has sessions: delete them first, their work would be lost"
             raise ConflictError(msg)
-        self._open.pop(study, None)
         self._storage.remove_study(study)
 
     def _read(self, row: StudyRow) -> Volume:
         with self._reading:  # one at a time: reading is the peak of memory
-            volume = self._open.get(row.id)
+            path = Path(row.path)
+            if not path.exists():
+                msg = f"the file of study {row.id} is not there any more: put it back"
+                raise ConflictError(msg)
+            key = (row.id, _state(path))
+            volume = self._open.get(key)
             if volume is None:
-                if not Path(row.path).exists():
-                    msg = f"the file of study {row.id} is not there any more: put it back"
-                    raise ConflictError(msg)
-                volume = check_ct(read(Path(row.path)))
+                volume = check_ct(read(path))
                 # The id stands for the name: what a client called it stays out of files and logs.
                 volume = replace(volume, meta=replace(volume.meta, name=row.id))
-                self._open[row.id] = volume
+                self._open[key] = volume
             return volume
 
     @staticmethod
@@ -149,6 +157,17 @@ class Studies:
             digest = hashlib.blake2b(os.fsencode(path.resolve()), digest_size=16)
             found[digest.hexdigest()] = (name, path)
         return found
+
+
+def _state(path: Path) -> _State:
+    """Of all files that a scan may be made of: another one for a scan that was replaced."""
+    place = path.parent if path.suffix.lower() in _IN_TWO_FILES else path
+    found = set()
+    for file in place.rglob("*") if place.is_dir() else [place]:
+        with contextlib.suppress(FileNotFoundError):  # it went while we looked
+            state = file.stat()
+            found.add((str(file), state.st_ino, state.st_size, state.st_mtime_ns))
+    return frozenset(found)
 
 
 def _write_image(path: Path, volume: Volume) -> None:

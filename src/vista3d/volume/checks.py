@@ -26,6 +26,8 @@ from vista3d.volume.volume import Volume, without_trailing_axes
 def check_ct(volume: Volume) -> Volume:
     """Apply the table above; returns the volume that can be segmented as a CT.
 
+    It is the same one where there is nothing to change: those who share it go on doing so.
+
     Raises:
         InputError, GeometryError: as `check_image`.
     """
@@ -58,7 +60,8 @@ def check_image(volume: Volume) -> Volume:
             "pass the whole series"
         )
         raise InputError(msg)
-    volume = replace(volume, array=array)
+    if array is not volume.array:
+        volume = replace(volume, array=array)
     _ = volume.geometry
     return _finite(volume)
 
