@@ -1,4 +1,4 @@
-"""A multipart form written to disk while it arrives: no file is ever whole in memory."""
+"""Forms: a multipart one is written to disk while it arrives, no file is ever whole in memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import parse_qsl
 
 from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -15,6 +16,8 @@ from vista3d.server.errors import TooLargeError
 
 MOST_TEXT = 2**20
 """Bytes of all fields that are not files."""
+
+_TOO_MUCH_TEXT = f"the form has more than {MOST_TEXT} bytes of text: send files as files"
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,25 @@ async def receive_form(
     return receiver.form
 
 
+async def receive_fields(chunks: AsyncIterator[bytes]) -> dict[str, str]:
+    """The fields of an urlencoded form.
+
+    Raises:
+        UsageError: not such a form.
+        TooLargeError: more than a MiB.
+    """
+    text = bytearray()
+    async for chunk in chunks:
+        text += chunk
+        if len(text) > MOST_TEXT:
+            raise TooLargeError(_TOO_MUCH_TEXT)
+    try:
+        return dict(parse_qsl(text.decode(), keep_blank_values=True, strict_parsing=True))
+    except ValueError as error:
+        msg = "the body is no urlencoded form, though its content type says so: send FIELD=VALUE"
+        raise UsageError(msg) from error
+
+
 class _Receiver:
     """Where the parser's events go: one part is open at a time, as a file or as text."""
 
@@ -130,8 +152,7 @@ class _Receiver:
             return
         self._text_seen += end - start
         if self._text_seen > MOST_TEXT:
-            msg = f"the form has more than {MOST_TEXT} bytes of text: send files as files"
-            raise TooLargeError(msg)
+            raise TooLargeError(_TOO_MUCH_TEXT)
         self._text += data[start:end]
 
     def end(self) -> None:

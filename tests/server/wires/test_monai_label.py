@@ -253,6 +253,36 @@ def test_a_client_with_a_token_repeats_the_headers_of_its_former_request(address
         assert slicer.request("DELETE", f"/session/{key}")[0] == 200
 
 
+def test_an_urlencoded_form_is_read_as_the_original_does(client, study):
+    params = {"label": "thing", "foreground": [list(CENTRE)]}
+    answer = client.post(
+        f"/infer/vista3d_points?image={study}&output=json", data={"params": json.dumps(params)}
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["label_names"] == {"thing": 1}
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/x-www-form-urlencoded", "multipart/form-data", ""]
+)
+def test_a_body_that_is_no_form_is_refused(client, study, kind):
+    """It was passed over: whoever asked for one structure got all of them."""
+    answer = client.post(
+        f"/infer/vista3d?image={study}", content=b'{"label_prompt": [1]}',
+        headers={"content-type": kind},
+    )  # fmt: skip
+    assert answer.status_code == 422, answer.text
+    assert "form" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
+def test_what_is_said_of_an_empty_body_does_not_matter(client, study, kind):
+    answer = client.post(
+        f"/infer/vista3d?image={study}&output=json", headers={"content-type": kind}
+    )
+    assert sorted(answer.json()["label_names"]) == ["liver", "spleen"]
+
+
 # OHIF.
 
 OHIF = {"result_extension": ".nrrd", "result_compress": False, "restore_label_idx": False}

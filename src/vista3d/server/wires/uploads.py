@@ -12,23 +12,26 @@ from starlette.concurrency import run_in_threadpool
 
 from vista3d.server.errors import ConflictError
 from vista3d.server.service import Service
-from vista3d.server.upload import Form, Received, receive_form
+from vista3d.server.upload import Form, Received, receive_fields, receive_form
 
 
 async def receive(service: Service, request: Request, folder: Path) -> Form:
-    """The form of a request, its files in a private folder; an empty one where it has no form.
+    """The form of a request, its files in a private folder; an empty one where it has no body.
 
     Raises:
-        StorageFullError, TooLargeError, UsageError: as the server's own uploads.
+        StorageFullError, TooLargeError, UsageError: as the server's own uploads; a body that is no
+            form, multipart or urlencoded.
     """
     chunks = request.stream()
     first = await anext(chunks, b"")
     stated = request.headers.get("content-type", "")
-    kind = _form_type(first) or (stated if stated.startswith("multipart/") else None)
-    if kind is None:
+    kind = _form_type(first) or stated
+    if not first and not kind.startswith("multipart/"):
         return Form()
     check_room(service, request)
     whole = _joined(first, chunks)
+    if kind.startswith("application/x-www-form-urlencoded"):
+        return Form(fields=await receive_fields(whole))
     return await receive_form(whole, kind, folder, service.limits.upload_files)
 
 
