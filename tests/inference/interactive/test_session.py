@@ -325,6 +325,23 @@ def test_prefetch_asks_for_the_class_of_the_active_object(session):
     assert asked() is None
 
 
+def test_an_id_is_never_given_twice(session, tmp_path):
+    """Clients, label maps and undo know objects by their ids."""
+    session.add_object("first")
+    second = session.add_object("second")
+    session.undo()
+    session.undo()
+    third = session.add_object("third")
+    assert third > second
+    session.undo()
+    session.redo()
+    assert [thing.id for thing in session.objects] == [third]
+    session.undo()
+    session.save(tmp_path / "a.vista3d")
+    again = InteractiveSession.load(tmp_path / "a.vista3d", scan(), Balls())
+    assert again.add_object("fourth") > third
+
+
 def test_at_least_fifty_steps_can_be_undone(session):
     for number in range(60):
         session.add_object(f"object {number}")

@@ -7,6 +7,7 @@ that changed.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from vista3d.inference.interactive.masks import Mask
 from vista3d.inference.interactive.scene import Scene
@@ -53,7 +54,7 @@ class History:
         if not self.past:
             return False
         self.future.append(self.present)
-        self.present = self.past.pop()
+        self._return_to(self.past.pop())
         return True
 
     def redo(self) -> bool:
@@ -61,8 +62,12 @@ class History:
         if not self.future:
             return False
         self.past.append(self.present)
-        self.present = self.future.pop()
+        self._return_to(self.future.pop())
         return True
+
+    def _return_to(self, scene: Scene) -> None:
+        """Ids stay given: another object of the same one would be taken for the undone object."""
+        self.present = replace(scene, next_id=max(scene.next_id, self.present.next_id))
 
     @property
     def bytes(self) -> int:
