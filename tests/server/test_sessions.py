@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from vista3d.inference import InteractiveSession
 from vista3d.server import sessions as module
 from vista3d.server.errors import (
     BusyError,
+    ConflictError,
     NotFoundError,
     StartError,
     TooLargeError,
@@ -114,6 +116,33 @@ def test_a_scan_that_was_replaced_is_read_anew(make_service, tmp_path, folder):
     assert service.studies.open(study.id) is old
     put(new, 1e9)
     np.testing.assert_array_equal(service.studies.open(study.id).array, new)
+
+
+def test_a_study_that_is_deleted_while_a_session_begins(make_service, tmp_path, monkeypatch):
+    service = make_service()
+    study = study_of(service, tmp_path)
+
+    def begin_late(volume, **options):
+        service.studies.remove(study)
+        return service.model.session(volume, **options)
+
+    late = SimpleNamespace(session=begin_late, meta=service.model.meta)
+    monkeypatch.setattr(service.sessions, "_model", late)
+    with pytest.raises(NotFoundError, match="was deleted"):
+        service.sessions.create(study)
+    assert list((service.storage.root / "sessions").iterdir()) == []
+    assert service.sessions.open == 0
+
+
+def test_a_study_on_which_a_session_has_just_begun_is_kept(make_service, tmp_path, monkeypatch):
+    service = make_service()
+    study = study_of(service, tmp_path)
+    monkeypatch.setattr(service.storage, "sessions", lambda *_: [])  # as it was a moment ago
+    key = service.sessions.create(study)
+    with pytest.raises(ConflictError, match="has sessions"):
+        service.studies.remove(study)
+    with service.sessions.lease(key) as held:
+        assert service.studies.open(study) is held.session.volume
 
 
 def test_no_room_while_all_are_in_use(make_service, tmp_path):

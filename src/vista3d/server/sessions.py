@@ -143,8 +143,12 @@ class Held:
 
 def _write(session: InteractiveSession, path: Path) -> None:
     partial = path.with_suffix(".part")
-    session.save(partial)
-    durable_replace(partial, path)
+    try:
+        session.save(partial)
+        durable_replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 class Sessions:
@@ -166,14 +170,23 @@ class Sessions:
         self._opening = threading.Lock()
 
     def create(self, study: str) -> str:
-        """Begin a session on a study; it is on disk when this returns. Returns its id."""
+        """Begin a session on a study; it is on disk when this returns. Returns its id.
+
+        Raises:
+            NotFoundError: no such study, or it was deleted meanwhile; no file stays.
+            BusyError, TooLargeError: no memory.
+        """
         volume = self._studies.open(study)
         with self._opening:
             cost = self._make_room(volume)
             session = self._model.session(volume, cache_bytes=self._limits.session_cache)
             key = new_id()
-            _write(session, self._storage.session_file(key))
-            row = self._storage.add_session(key, study)
+            try:
+                _write(session, self._storage.session_file(key))
+                row = self._storage.add_session(key, study)
+            except BaseException:
+                self._storage.remove_session(key)
+                raise
             with self._table:
                 self._held[key] = self._hold(row, session, cost)
         return key

@@ -31,9 +31,10 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
 
-from vista3d.server.errors import NotFoundError, StartError, StorageFullError
+from vista3d.server.errors import ConflictError, NotFoundError, StartError, StorageFullError
 
 Source = Literal["upload", "folder"]
 
@@ -194,19 +195,35 @@ class Storage:
             return [_study_in(s) for s in db.scalars(select(_Study).order_by(_Study.created))]
 
     def remove_study(self, study: str) -> None:
-        """Forget a study and delete the server's files of it."""
-        with self._sessions.begin() as db:
-            db.execute(delete(_Study).where(_Study.id == study))
+        """Forget a study and delete the server's files of it.
+
+        Raises:
+            ConflictError: it has sessions.
+        """
+        try:
+            with self._sessions.begin() as db:
+                db.execute(delete(_Study).where(_Study.id == study))
+        except IntegrityError as error:  # asked in one step: a session may begin at any moment
+            msg = "the study has sessions: delete them first, their work would be lost"
+            raise ConflictError(msg) from error
         shutil.rmtree(self.study_folder(study), ignore_errors=True)
 
     # Sessions.
 
     def add_session(self, session: str, study: str) -> SessionRow:
-        """Index a new session."""
+        """Index a new session.
+
+        Raises:
+            NotFoundError: the study was deleted meanwhile.
+        """
         time = now()
         row = SessionRow(session, study, 0, time, time)
-        with self._sessions.begin() as db:
-            db.add(_Session(**asdict(row)))
+        try:
+            with self._sessions.begin() as db:
+                db.add(_Session(**asdict(row)))
+        except IntegrityError as error:
+            msg = f"study {study} was deleted: upload it again"
+            raise NotFoundError(msg) from error
         return row
 
     def session(self, session: str) -> SessionRow:

@@ -122,9 +122,6 @@ class Studies:
         if row.source == "folder":
             msg = "the study lies in the server's --data folder, which it never changes"
             raise ConflictError(msg)
-        if self._storage.sessions(study):
-            msg = "the study has sessions: delete them first, their work would be lost"
-            raise ConflictError(msg)
         self._storage.remove_study(study)
 
     def _read(self, row: StudyRow) -> Volume:
