@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 import highdicom as hd
@@ -10,12 +11,13 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
-from pydicom.config import disable_value_validation
+from pydicom.config import IGNORE, disable_value_validation, settings
 
 from tests.dicom import GRIDS, grid, validation_errors, write_enhanced, write_series
 from vista3d.anatomy import by_id, new_structure
 from vista3d.errors import InputError, UsageError
 from vista3d.results import write_dicom_seg
+from vista3d.results.dicom_source import values_as_they_are
 from vista3d.volume import Volume, check_ct, read
 
 LIVER, RIGHT_KIDNEY, SPLEEN, LEFT_CHEEK = 1, 5, 3, 172
@@ -240,6 +242,26 @@ def test_malformed_personal_data_is_left_empty_and_not_logged(
     assert not data.PatientBirthDate
     assert not data.PatientSex
     assert data.PatientID == "P1"
+
+
+def test_personal_data_is_checked_in_no_thread():
+    first_left, second_in = threading.Event(), threading.Event()
+
+    def second():
+        with values_as_they_are():
+            second_in.set()
+            assert first_left.wait(10)
+            modes.append((settings.reading_validation_mode, settings.writing_validation_mode))
+
+    before = settings.reading_validation_mode, settings.writing_validation_mode
+    modes, thread = [], threading.Thread(target=second)
+    with values_as_they_are():
+        thread.start()
+        second_in.wait(0.2)  # it waits for the first
+    first_left.set()
+    thread.join(10)
+    assert modes == [(IGNORE, IGNORE)]
+    assert (settings.reading_validation_mode, settings.writing_validation_mode) == before
 
 
 def test_images_of_a_private_class_are_refused(tmp_path: Path, labels: np.ndarray):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -58,6 +59,8 @@ _PATIENT_SEX, _SEX = 0x00100040, ("M", "F", "O")
 _FUNCTIONAL_GROUPS = 0x5200
 """Of frames: geometry only, and there are thousands of them."""
 
+_ONE_AT_A_TIME = threading.Lock()
+
 _UTF_8 = "ISO_IR 192"
 _LONGEST = 64
 """Characters of a text of type LO (PS3.5 6.2)."""
@@ -110,10 +113,14 @@ def _referable(image: Dataset) -> Dataset:
 
 @contextlib.contextmanager
 def values_as_they_are() -> Iterator[None]:
-    """No checks by pydicom: they would quote personal data in warnings."""
+    """No checks by pydicom: they would quote personal data in warnings.
+
+    One thread after another: the switch is the whole process's, and whoever leaves first would turn
+    the checks on for the others.
+    """
     from pydicom.config import disable_value_validation
 
-    with disable_value_validation():
+    with _ONE_AT_A_TIME, disable_value_validation():
         yield
 
 
