@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import socket
+from dataclasses import replace
 
 import pytest
 
-from tests.server.conftest import client_of, nifti_bytes, upload
+from tests.server.conftest import begin, client_of, nifti_bytes, upload
 from vista3d.server.errors import StartError
 from vista3d.server.security import COOKIE
 from vista3d.server.service import Service
@@ -223,9 +224,16 @@ def test_uploads_are_bounded(make_service, scan_bytes):
     upload(client, scan_bytes, expect=413)
 
 
-def test_uploads_leave_room_on_the_disk(make_service, scan_bytes):
-    client = client_of(make_service(free_disk=2**60))
+def test_uploads_leave_room_on_the_disk(make_service, scan_bytes, monkeypatch):
+    service = make_service()
+    client = client_of(service)
+    session = begin(client, upload(client, scan_bytes))
+    state = client.post(f"{session}/objects", json={}).json()["state"]
+    monkeypatch.setattr(service, "limits", replace(service.limits, free_disk=2**60))
     assert upload(client, scan_bytes, expect=507)["error"] == "StorageFullError"
+    for send, path in ((client.post, "labels"), (client.put, f"objects/{state['active']}/mask")):
+        answer = send(f"{session}/{path}", content=scan_bytes)
+        assert (answer.status_code, answer.json()["error"]) == (507, "StorageFullError")
 
 
 @pytest.mark.parametrize(

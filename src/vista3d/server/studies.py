@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import threading
@@ -15,16 +14,11 @@ import numpy as np
 
 from vista3d.server.errors import ConflictError
 from vista3d.server.intake import place
+from vista3d.server.scan_state import scan_state
 from vista3d.server.settings import Limits
 from vista3d.server.storage import Storage, StudyRow, new_id, now
 from vista3d.server.upload import Received
 from vista3d.volume import Volume, check_ct, read
-
-_State = frozenset[tuple[str, int, int, int]]
-"""Path, number, size and time of files."""
-
-_IN_TWO_FILES = (".mhd", ".nhdr")
-"""Headers that name another file for their voxels."""
 
 Scans = Callable[[], Iterable[tuple[str, Path]]]
 """Name and path of each scan in the folder that the server was started with, as it is now."""
@@ -41,7 +35,7 @@ class Studies:
 
     def __init__(self, storage: Storage, scans: Scans, limits: Limits) -> None:
         self._storage, self._scans, self._limits = storage, scans, limits
-        self._open: WeakValueDictionary[tuple[str, _State], Volume] = WeakValueDictionary()
+        self._open: WeakValueDictionary[tuple[str, str], Volume] = WeakValueDictionary()
         self._reading = threading.Lock()
         self._drawing = threading.Lock()
 
@@ -130,7 +124,7 @@ class Studies:
             if not path.exists():
                 msg = f"the file of study {row.id} is not there any more: put it back"
                 raise ConflictError(msg)
-            key = (row.id, _state(path))
+            key = (row.id, scan_state(path))
             volume = self._open.get(key)
             if volume is None:
                 volume = check_ct(read(path))
@@ -154,17 +148,6 @@ class Studies:
             digest = hashlib.blake2b(os.fsencode(path.resolve()), digest_size=16)
             found[digest.hexdigest()] = (name, path)
         return found
-
-
-def _state(path: Path) -> _State:
-    """Of all files that a scan may be made of: another one for a scan that was replaced."""
-    place = path.parent if path.suffix.lower() in _IN_TWO_FILES else path
-    found = set()
-    for file in place.rglob("*") if place.is_dir() else [place]:
-        with contextlib.suppress(FileNotFoundError):  # it went while we looked
-            state = file.stat()
-            found.add((str(file), state.st_ino, state.st_size, state.st_mtime_ns))
-    return frozenset(found)
 
 
 def _write_image(path: Path, volume: Volume) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import socket
 import time
 import warnings
@@ -37,7 +38,9 @@ from tests.server.wires.monai_clients import (
     ohif_parse,
     slicer_segments,
 )
+from vista3d.server.errors import NotFoundError
 from vista3d.server.wires.conversations import Conversations
+from vista3d.server.wires.images import Images
 
 
 @pytest.fixture
@@ -286,6 +289,25 @@ def test_what_is_said_of_an_empty_body_does_not_matter(client, study, kind):
 # OHIF.
 
 OHIF = {"result_extension": ".nrrd", "result_compress": False, "restore_label_idx": False}
+
+
+def test_a_series_is_found_by_its_uid_as_it_is_now(make_service, tmp_path):
+    import pydicom
+
+    folder = tmp_path / "ct"
+    images = Images(make_service(scans=lambda: [("ct", folder)]))
+
+    def put() -> str:
+        shutil.rmtree(folder, ignore_errors=True)
+        write_series(folder, SCAN)
+        return str(pydicom.dcmread(next(folder.iterdir())).SeriesInstanceUID)
+
+    first = put()
+    row = images.find(first)
+    second = put()
+    assert images.find(second) == row
+    with pytest.raises(NotFoundError):
+        images.find(first)
 
 
 @pytest.fixture(scope="session")

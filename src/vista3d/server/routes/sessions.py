@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from vista3d.inference.interactive.masks import values_of
+from vista3d.server.body import receive_raw
 from vista3d.server.exports import object_mask
 from vista3d.server.label_file import read_label_file
 from vista3d.server.labels_wire import format_box, pack, parse_box
@@ -134,9 +135,7 @@ async def _with_mask(
     """An edit by the mask or label map that a request's body is."""
     with service.storage.incoming() as folder:
         path = folder / "mask"
-        with path.open("wb") as file:
-            async for chunk in request.stream():
-                file.write(chunk)
+        await receive_raw(service, request, path)
 
         def edited() -> EditOut:
             with service.sessions.lease(session) as held:

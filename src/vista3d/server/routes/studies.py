@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
+from vista3d.server.body import check_room
 from vista3d.server.routes.common import API, Id, Served
 from vista3d.server.schemas import StudyOut, study_out
 from vista3d.server.upload import receive_form
@@ -41,8 +42,7 @@ def list_studies(service: Served) -> list[StudyOut]:
 @router.post("", status_code=201, openapi_extra=_FORM)
 async def upload(service: Served, request: Request) -> StudyOut:
     """One study in the field `files`: a NIfTI, NRRD or MHA, a zip of DICOM, or DICOM slices."""
-    claimed = int(request.headers.get("content-length", "0"))  # the server has checked the digits
-    service.storage.check_room(claimed + service.limits.free_disk)
+    check_room(service, request)
     with service.storage.incoming() as folder:
         form = await receive_form(
             request.stream(), request.headers.get("content-type", ""), folder,

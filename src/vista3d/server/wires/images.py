@@ -14,6 +14,7 @@ from pathlib import Path
 
 from vista3d.server.errors import ConflictError, NotFoundError
 from vista3d.server.intake import display_name
+from vista3d.server.scan_state import scan_state
 from vista3d.server.service import Service
 from vista3d.server.storage import StudyRow
 
@@ -34,7 +35,7 @@ class Images:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._names: OrderedDict[tuple[str, str], str] = OrderedDict()
-        self._uids: dict[str, Mapping[str, str]] = {}
+        self._uids: OrderedDict[tuple[str, str], Mapping[str, str]] = OrderedDict()
         self._lock = threading.Lock()
 
     def remember(self, client: str, word: str, study: str) -> None:
@@ -74,10 +75,19 @@ class Images:
         return found[0]
 
     def uids(self, row: StudyRow) -> Mapping[str, str]:
-        """Study- and SeriesInstanceUID of a DICOM study; read once from one header."""
-        if row.id not in self._uids:
-            self._uids[row.id] = _read_uids(Path(row.path))
-        return self._uids[row.id]
+        """Study- and SeriesInstanceUID of a DICOM study as it is now; read once from one header."""
+        path = Path(row.path)
+        key = (row.id, scan_state(path))
+        with self._lock:
+            known = self._uids.get(key)
+        if known is not None:
+            return known
+        read = _read_uids(path)
+        with self._lock:
+            self._uids[key] = read
+            while len(self._uids) > _REMEMBERED:
+                self._uids.popitem(last=False)
+        return read
 
 
 def _read_uids(path: Path) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
+from vista3d.server.body import check_room
 from vista3d.server.errors import ConflictError
 from vista3d.server.service import Service
 from vista3d.server.upload import Form, Received, receive_fields, receive_form
@@ -49,21 +50,6 @@ async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byt
     yield first
     async for chunk in rest:
         yield chunk
-
-
-async def receive_raw(service: Service, request: Request, path: Path) -> None:
-    """The body of a request in a file."""
-    check_room(service, request)
-    with path.open("wb") as file:
-        async for chunk in request.stream():
-            file.write(chunk)
-
-
-def check_room(service: Service, request: Request) -> None:
-    """Raises StorageFullError: the disk has no room for what the request claims to bring."""
-    claimed = request.headers.get("content-length", "")
-    size = int(claimed) if claimed.isdigit() else 0
-    service.storage.check_room(size + service.limits.free_disk)
 
 
 @contextlib.asynccontextmanager

@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 
 from vista3d import __version__
 from vista3d.errors import UsageError
+from vista3d.server.body import receive_raw
 from vista3d.server.service import Service
 from vista3d.server.upload import Received
 from vista3d.server.wires.nninteractive.arrays import unpack
@@ -27,7 +28,6 @@ from vista3d.server.wires.nninteractive.leases import LIVENESS, Lease, Leases
 from vista3d.server.wires.nninteractive.replies import META, prediction
 from vista3d.server.wires.nninteractive.scene import Change, Scene
 from vista3d.server.wires.options import Options
-from vista3d.server.wires.uploads import receive_raw
 
 Token = Annotated[str | None, Header(alias="X-Lease-Token")]
 Meta = Annotated[str | None, Header(alias=META)]
