@@ -268,12 +268,13 @@ export class Annotator {
   async export(format: ExportFormat): Promise<void> {
     const state = store.session.value;
     if (!state) return;
+    // The server knows the session's id alone; the person's name for the scan stays here. Another
+    // scan may be open when the file is there.
+    const scan = store.study.value!.name.replace(/[^\p{L}\p{N}._-]+/gu, "_");
     try {
       const { blob, name } = await this.queue.add(() => api.export(state.id, format));
       const link = document.createElement("a");
       link.href = URL.createObjectURL(blob);
-      // The server knows the session's id alone; the person's name for the scan stays here.
-      const scan = store.study.value!.name.replace(/[^\p{L}\p{N}._-]+/gu, "_");
       link.download = name.replace(state.id, scan);
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60_000);

@@ -1,0 +1,85 @@
+import { beforeEach, expect, it, vi } from "vitest";
+import type { SessionState, Study, Thing } from "../src/types";
+import type { Viewer } from "../src/viewer";
+
+vi.stubGlobal("localStorage", { getItem: () => null, setItem: () => {} });
+vi.stubGlobal("matchMedia", () => ({ matches: true, addEventListener: () => {} }));
+
+const { api } = await import("../src/api");
+const { Annotator } = await import("../src/annotator");
+const { Grid, boxSize } = await import("../src/grid");
+const { LabelMap } = await import("../src/labels");
+const store = await import("../src/store");
+
+const AFFINE = [
+  [1, 0, 0, 0],
+  [0, 1, 0, 0],
+  [0, 0, 1, 0],
+  [0, 0, 0, 1],
+];
+const study = (id: string): Study =>
+  ({ id, name: `scan ${id}`, shape: [4, 3, 2], affine: AFFINE, warnings: [] }) as never;
+const thing = (id: number): Thing => ({ id, name: `object ${id}`, color: [9, 9, 9] }) as never;
+const state = (revision: number, ...ids: number[]): SessionState => ({
+  id: "of a",
+  study: "a",
+  revision,
+  overlap: "overwrite",
+  active: ids.at(-1) ?? null,
+  undo: 0,
+  redo: 0,
+  saved: true,
+  objects: ids.map(thing),
+});
+
+/** A promise that the test settles. */
+function held<T>() {
+  let give!: (value: T) => void;
+  const promise = new Promise<T>((resolve) => (give = resolve));
+  return { promise, give };
+}
+
+const viewer = {
+  open: async (_: ArrayBuffer, shape: never, affine: never) =>
+    new LabelMap(new Grid(shape, affine, [1, 2, 3])),
+  refresh: () => {},
+  announce: () => {},
+} as unknown as Viewer;
+
+/** What the server says at every voxel. */
+let label = 0;
+
+async function opened(initial: SessionState) {
+  vi.spyOn(api, "study").mockImplementation(async (id) => study(id));
+  vi.spyOn(api, "image").mockResolvedValue(new ArrayBuffer(0));
+  vi.spyOn(api, "jobs").mockResolvedValue([]);
+  vi.spyOn(api, "session").mockResolvedValue(initial);
+  vi.spyOn(api, "labels").mockImplementation(async (_, box) =>
+    new Uint16Array(boxSize(box!)).fill(label),
+  );
+  const annotator = new Annotator(viewer);
+  await annotator.openSession(initial.id);
+  await quiet();
+  return annotator;
+}
+
+/** Waits until every edit is answered. */
+const quiet = (): Promise<void> => vi.waitFor(() => expect(store.pending.value).toBe(0));
+
+beforeEach(() => {
+  vi.restoreAllMocks();
+  label = 0;
+});
+
+it("calls an export after the scan that it was asked of", async () => {
+  const annotator = await opened(state(1, 1));
+  const link = { download: "", href: "", click: vi.fn() };
+  vi.stubGlobal("document", { createElement: () => link });
+  const answer = held<{ blob: Blob; name: string }>();
+  vi.spyOn(api, "export").mockReturnValue(answer.promise);
+  const done = annotator.export("nii");
+  store.study.value = study("b");
+  answer.give({ blob: new Blob([]), name: "of a_seg.nii.gz" });
+  await done;
+  expect(link.download).toBe("scan_a_seg.nii.gz");
+});
