@@ -334,11 +334,14 @@ export class Annotator {
   }
 
   private async apply(edit: Edit, alsoFetch?: Box): Promise<void> {
-    if (edit.state.id !== store.session.value?.id) return;
+    const before = store.session.value;
+    if (edit.state.id !== before?.id) return;
     store.session.value = edit.state;
-    const box = edit.changed?.box;
-    const fetched = box && alsoFetch ? union(box, alsoFetch) : (box ?? alsoFetch);
-    if (fetched) await this.fetchLabels(fetched);
+    // An edit counts one. More were made elsewhere, in another tab: nobody told where.
+    const missed = edit.state.revision > before.revision + 1;
+    const boxes = missed ? [this.labels!.grid.whole()] : [edit.changed?.box, alsoFetch];
+    const known = boxes.filter((box) => box !== undefined);
+    if (known.length) await this.fetchLabels(known.reduce(union));
     this.followSaving();
   }
 

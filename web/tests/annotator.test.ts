@@ -1,5 +1,5 @@
 import { beforeEach, expect, it, vi } from "vitest";
-import type { SessionState, Study, Thing } from "../src/types";
+import type { Box, SessionState, Study, Thing } from "../src/types";
 import type { Viewer } from "../src/viewer";
 
 vi.stubGlobal("localStorage", { getItem: () => null, setItem: () => {} });
@@ -82,4 +82,24 @@ it("calls an export after the scan that it was asked of", async () => {
   answer.give({ blob: new Blob([]), name: "of a_seg.nii.gz" });
   await done;
   expect(link.download).toBe("scan_a_seg.nii.gz");
+});
+
+it("fetches all labels where another tab made edits, and else those of the changed box", async () => {
+  const annotator = await opened(state(1, 1));
+  const corner = [
+    [0, 1],
+    [0, 1],
+    [0, 1],
+  ] as Box;
+  const undo = vi.spyOn(api, "undo");
+  label = 1;
+  undo.mockResolvedValueOnce({ state: state(2, 1), changed: { box: corner } });
+  annotator.undo();
+  await quiet();
+  expect(annotator.labels!.at(0, 0, 0)).toBe(1);
+  expect(annotator.labels!.at(3, 2, 1)).toBe(0);
+  undo.mockResolvedValueOnce({ state: state(4, 1), changed: null });
+  annotator.undo();
+  await quiet();
+  expect(annotator.labels!.at(3, 2, 1)).toBe(1);
 });
