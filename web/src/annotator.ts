@@ -9,7 +9,7 @@
 import { batch } from "@preact/signals";
 import { api } from "./api";
 import type { Stroke } from "./brush";
-import { delivered } from "./connection";
+import { answered, delivered } from "./connection";
 import { union } from "./grid";
 import { finished, isFinal } from "./jobs";
 import type { LabelMap } from "./labels";
@@ -290,9 +290,9 @@ export class Annotator {
 
   /** Fetches the session's state and all labels again. */
   private async refresh(): Promise<void> {
-    const state = store.session.value;
-    if (!state) return;
-    store.session.value = await api.session(state.id);
+    const id = store.session.value?.id;
+    if (!id) return;
+    store.session.value = await answered(id, () => api.session(id), this.leaving.signal);
     await this.fetchLabels(this.labels!.grid.whole());
   }
 
@@ -322,13 +322,14 @@ export class Annotator {
       const state = store.session.value;
       if (!state || signal.aborted) return;
       try {
-        const outcome = await delivered(state, () => work(store.session.value!));
+        const outcome = await delivered(state, () => work(state), signal);
         if (signal.aborted) return;
         if ("edit" in outcome) await this.apply(outcome.edit, alsoFetch);
         else await this.refresh();
       } catch (error) {
         report(error);
-        if (alsoFetch) await this.fetchLabels(alsoFetch).catch(() => {}); // takes a preview back
+        if (!alsoFetch || signal.aborted) return;
+        await this.fetchLabels(alsoFetch).catch(() => {}); // takes a preview back
       }
     });
   }
@@ -346,10 +347,9 @@ export class Annotator {
   }
 
   private async fetchLabels(box: Box): Promise<void> {
-    const state = store.session.value!;
+    const { id } = store.session.value!;
     const labels = this.labels!;
-    const ids = await api.labels(state.id, box);
-    if (labels !== this.labels) return;
+    const ids = await answered(id, () => api.labels(id, box), this.leaving.signal);
     labels.write(box, ids);
     this.strokes.paint(labels, store.session.value!);
     this.viewer.refresh(box);

@@ -5,7 +5,7 @@ import type { Viewer } from "../src/viewer";
 vi.stubGlobal("localStorage", { getItem: () => null, setItem: () => {} });
 vi.stubGlobal("matchMedia", () => ({ matches: true, addEventListener: () => {} }));
 
-const { api } = await import("../src/api");
+const { api, ApiError, Unreachable } = await import("../src/api");
 const { Annotator } = await import("../src/annotator");
 const { Grid, boxSize } = await import("../src/grid");
 const { LabelMap } = await import("../src/labels");
@@ -103,3 +103,18 @@ it("fetches all labels where another tab made edits, and else those of the chang
   await quiet();
   expect(annotator.labels!.at(3, 2, 1)).toBe(1);
 });
+
+it.each([new Unreachable("gone"), new ApiError(503, "BusyError", "busy", 0.1)])(
+  "fetches labels again where that failed: %o",
+  async (failure) => {
+    vi.spyOn(api, "healthy").mockResolvedValue(true);
+    const annotator = await opened(state(1, 1));
+    const all = annotator.labels!.grid.whole();
+    vi.spyOn(api, "undo").mockResolvedValue({ state: state(2, 1), changed: { box: all } });
+    vi.mocked(api.labels).mockRejectedValueOnce(failure);
+    label = 1;
+    annotator.undo();
+    await vi.waitFor(() => expect(annotator.labels!.at(3, 2, 1)).toBe(1), 3000);
+    await quiet();
+  },
+);
