@@ -292,7 +292,7 @@ export class Annotator {
   private async refresh(): Promise<void> {
     const id = store.session.value?.id;
     if (!id) return;
-    store.session.value = await answered(id, () => api.session(id), this.leaving.signal);
+    this.adopt(await answered(id, () => api.session(id), this.leaving.signal));
     await this.fetchLabels(this.labels!.grid.whole());
   }
 
@@ -337,13 +337,21 @@ export class Annotator {
   private async apply(edit: Edit, alsoFetch?: Box): Promise<void> {
     const before = store.session.value;
     if (edit.state.id !== before?.id) return;
-    store.session.value = edit.state;
+    const redrawn = this.adopt(edit.state);
     // An edit counts one. More were made elsewhere, in another tab: nobody told where.
     const missed = edit.state.revision > before.revision + 1;
-    const boxes = missed ? [this.labels!.grid.whole()] : [edit.changed?.box, alsoFetch];
+    const boxes = redrawn || missed ? [this.labels!.grid.whole()] : [edit.changed?.box, alsoFetch];
     const known = boxes.filter((box) => box !== undefined);
     if (known.length) await this.fetchLabels(known.reduce(union));
     this.followSaving();
+  }
+
+  /** Takes over what the server says of the session; whether all labels are to be fetched again. */
+  private adopt(state: SessionState): boolean {
+    const live = new Set(state.objects.map((o) => o.id));
+    const redrawn = this.labels!.keep(live);
+    store.session.value = state;
+    return redrawn;
   }
 
   private async fetchLabels(box: Box): Promise<void> {

@@ -118,3 +118,14 @@ it.each([new Unreachable("gone"), new ApiError(503, "BusyError", "busy", 0.1)])(
     await quiet();
   },
 );
+
+it("draws each object with its own slot however many there were before", async () => {
+  const annotator = await opened(state(1));
+  const all = annotator.labels!.grid.whole();
+  const made = vi.spyOn(api, "addObject");
+  for (label = 1; label <= 300; label++) {
+    made.mockResolvedValue({ state: state(label + 1, label), changed: { box: all } });
+    await annotator.addObject();
+    expect(annotator.labels!.at(0, 0, 0)).toBe(label);
+  }
+});
