@@ -69,6 +69,12 @@ def test_the_list_of_objects(annotator: Annotator) -> None:
     page.get_by_label("Name of the object").fill("<b>node</b>")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="<b>node</b>", exact=True).wait_for()  # text, never markup
+    page.get_by_role("button", name="Rename <b>node</b>").click()
+    page.get_by_label("Name of the object").fill("not meant")
+    page.keyboard.press("Escape")
+    page.get_by_label("Name of the object").wait_for(state="detached")
+    annotator.settled()
+    assert [o["name"] for o in annotator.state["objects"]] == ["object 1", "<b>node</b>"]
     page.get_by_role("button", name="object 1", exact=True).click()
     wait_until(lambda: annotator.state["active"] == annotator.state["objects"][0]["id"])
     page.get_by_label("Overlap policy").select_option("keep_existing")
