@@ -146,6 +146,31 @@ def test_one_scan_after_another_and_back(annotator: Annotator) -> None:
     assert annotator.state["objects"][0]["voxels"] == voxels
 
 
+def test_back_while_a_scan_loads(annotator: Annotator) -> None:
+    page = annotator.page
+    annotator.open("head_neck")
+    annotator.new_object()
+    session = annotator.session
+    page.goto("/")
+    page.get_by_label("On this server").wait_for()
+    held: list[Any] = []
+    page.route("**/image", lambda route: held.append(route))
+    with page.expect_request("**/image"):
+        page.evaluate(f"location.hash = '#session={session}'")
+    page.go_back()
+    page.wait_for_timeout(300)
+    for route in held:
+        route.continue_()
+    page.wait_for_timeout(1500)
+    assert page.locator("main.start").is_visible()
+    assert page.locator(".loading, .study-name").count() == 0
+    page.unroute("**/image")
+    page.go_forward()
+    annotator.ready("Axial")
+    assert annotator.session == session
+    page.locator(".object").wait_for()
+
+
 def _controls(page: Any) -> list[dict[str, str]]:
     tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
     return [

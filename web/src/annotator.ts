@@ -37,6 +37,8 @@ export class Annotator {
   labels: LabelMap | null = null;
   private queue = new EditQueue();
   private strokes = new PendingStrokes();
+  /** Aborted when something else is opened, or the person went back. */
+  private opening = new AbortController();
   /** Aborted when the open session is left. */
   private leaving = new AbortController();
 
@@ -45,25 +47,24 @@ export class Annotator {
   // Opening.
 
   async openStudy(listed: ListedStudy): Promise<void> {
-    await this.loadingWhile(`Opening ${listed.name}`, async () => {
+    await this.loadingWhile(`Opening ${listed.name}`, async (signal) => {
       const state = await api.createSession(listed.id);
-      await this.show(await api.study(listed.id), state);
+      await this.show(await api.study(listed.id), state, signal);
     });
   }
 
   async openSession(id: string): Promise<void> {
-    await this.loadingWhile("Reopening the session", async () => {
+    await this.loadingWhile("Reopening the session", async (signal) => {
       const state = await api.session(id);
-      await this.show(await api.study(state.study), state);
+      await this.show(await api.study(state.study), state, signal);
       void this.rejoin();
     });
   }
 
   async upload(files: File[]): Promise<void> {
     const what = files.length === 1 ? files[0]!.name : `${files.length} files`;
-    const stop = new AbortController();
-    const cancel = (): void => stop.abort();
-    await this.loadingWhile(`Uploading ${what}`, async () => {
+    const cancel = (): void => this.stopOpening();
+    await this.loadingWhile(`Uploading ${what}`, async (signal) => {
       const study = await api.upload(
         files,
         (fraction) => {
@@ -72,13 +73,25 @@ export class Annotator {
               ? { text: `Uploading ${what}`, fraction, cancel }
               : { text: `Reading ${what}`, fraction: null };
         },
-        stop.signal,
+        signal,
       );
-      await this.show(study, await api.createSession(study.id));
+      await this.show(study, await api.createSession(study.id), signal);
     });
   }
 
+  /** Leaves what is open, and what was about to be. */
   close(): void {
+    this.stopOpening();
+    this.leave();
+  }
+
+  /** Stays with what is open. */
+  stopOpening(): void {
+    this.opening.abort();
+    store.loading.value = null;
+  }
+
+  private leave(): void {
     this.leaving.abort();
     this.leaving = new AbortController();
     this.queue = new EditQueue();
@@ -90,14 +103,19 @@ export class Annotator {
     });
   }
 
-  private async show(study: Study, state: SessionState): Promise<void> {
-    this.close();
-    store.loading.value = { text: `Loading ${study.name}`, fraction: null };
-    const nifti = await api.image(study.id, (fraction) => {
-      store.loading.value = { text: `Loading ${study.name}`, fraction };
-    });
+  private async show(study: Study, state: SessionState, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    this.leave();
+    const text = `Loading ${study.name}`;
+    store.loading.value = { text, fraction: null };
+    const progress = (fraction: number): void => {
+      if (!signal.aborted) store.loading.value = { text, fraction };
+    };
+    const nifti = await api.image(study.id, progress, signal);
     const window = limits(store.ctWindow.value);
-    this.labels = await this.viewer.open(nifti, study.shape, study.affine, window);
+    const labels = await this.viewer.open(nifti, study.shape, study.affine, window, signal);
+    signal.throwIfAborted();
+    this.labels = labels;
     batch(() => {
       store.study.value = study;
       store.session.value = state;
@@ -106,18 +124,25 @@ export class Annotator {
     });
     this.viewer.announce();
     for (const warning of study.warnings) notify("info", warning);
-    if (state.objects.length) await this.fetchLabels(this.labels.grid.whole());
+    if (state.objects.length) await this.fetchLabels(labels.grid.whole());
     this.followSaving();
   }
 
-  private async loadingWhile(text: string, work: () => Promise<void>): Promise<void> {
+  /** One opening at a time: the later of two wins, and one that is stopped opens nothing. */
+  private async loadingWhile(
+    text: string,
+    work: (signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    this.stopOpening();
+    this.opening = new AbortController();
+    const { signal } = this.opening;
     store.loading.value = { text, fraction: null };
     try {
-      await work();
+      await work(signal);
     } catch (error) {
-      report(error);
+      if (!signal.aborted) report(error);
     } finally {
-      store.loading.value = null;
+      if (!signal.aborted) store.loading.value = null;
     }
   }
 

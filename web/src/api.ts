@@ -106,8 +106,12 @@ export const api = {
   deleteStudy: (id: string) => send(`${ROOT}/studies/${id}`, { method: "DELETE" }),
   study: (id: string) => json<Study>("GET", `/studies/${id}`),
   /** The scan as gzipped NIfTI. `onProgress` hears the fraction received. */
-  image: async (study: string, onProgress: (fraction: number) => void): Promise<ArrayBuffer> => {
-    const response = await send(`${ROOT}/studies/${study}/image`);
+  image: async (
+    study: string,
+    onProgress: (fraction: number) => void,
+    signal: AbortSignal,
+  ): Promise<ArrayBuffer> => {
+    const response = await send(`${ROOT}/studies/${study}/image`, { signal });
     const size = Number(response.headers.get("Content-Length"));
     let received = 0;
     const counted = response.body!.pipeThrough(

@@ -67,6 +67,7 @@ async function opened(initial: SessionState) {
 const quiet = (): Promise<void> => vi.waitFor(() => expect(store.pending.value).toBe(0));
 
 beforeEach(() => {
+  store.notices.value = [];
   vi.restoreAllMocks();
   label = 0;
 });
@@ -128,4 +129,32 @@ it("draws each object with its own slot however many there were before", async (
     await annotator.addObject();
     expect(annotator.labels!.at(0, 0, 0)).toBe(label);
   }
+});
+
+it("opens nothing that the person has turned away from", async () => {
+  const annotator = await opened(state(1, 1));
+  const image = held<ArrayBuffer>();
+  vi.mocked(api.image).mockReturnValue(image.promise);
+  const opening = annotator.openSession("of a");
+  await vi.waitFor(() => expect(store.loading.value?.text).toBe("Loading scan a"));
+  annotator.close();
+  expect(store.loading.value).toBeNull();
+  image.give(new ArrayBuffer(0));
+  await opening;
+  expect(store.session.value).toBeNull();
+  expect(annotator.labels).toBeNull();
+  expect(store.notices.value).toEqual([]);
+});
+
+it("shows the later of two scans that are opened", async () => {
+  const annotator = await opened(state(1, 1));
+  const first = held<SessionState>();
+  vi.mocked(api.session).mockReturnValueOnce(first.promise);
+  const early = annotator.openSession("of a");
+  vi.mocked(api.session).mockResolvedValue({ ...state(1, 1), id: "of b", study: "b" });
+  await annotator.openSession("of b");
+  first.give(state(1, 1));
+  await early;
+  expect(store.session.value?.id).toBe("of b");
+  expect(store.study.value?.name).toBe("scan b");
 });
