@@ -375,7 +375,11 @@ export class Annotator {
   private adopt(state: SessionState): boolean {
     const live = new Set(state.objects.map((o) => o.id));
     const redrawn = this.labels!.keep(live);
-    store.session.value = state;
+    batch(() => {
+      store.session.value = state;
+      // The number of an object that is gone may be given to another one.
+      store.hidden.value = new Set([...store.hidden.value].filter((id) => live.has(id)));
+    });
     return redrawn;
   }
 

@@ -158,3 +158,14 @@ it("shows the later of two scans that are opened", async () => {
   expect(store.session.value?.id).toBe("of b");
   expect(store.study.value?.name).toBe("scan b");
 });
+
+it("shows a new object although one of its number was hidden before", async () => {
+  const annotator = await opened(state(1, 1, 2));
+  store.hidden.value = new Set([1, 2]);
+  vi.spyOn(api, "undo").mockResolvedValue({ state: state(2, 1), changed: null });
+  annotator.undo();
+  await quiet();
+  vi.spyOn(api, "addObject").mockResolvedValue({ state: state(3, 1, 2), changed: null });
+  await annotator.addObject();
+  expect([...store.hidden.value]).toEqual([1]);
+});
