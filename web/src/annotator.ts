@@ -165,6 +165,15 @@ export class Annotator {
     return this.edit((s) => api.addObject(s.id, what));
   }
 
+  /** The next object in the list, or a new one after the last, as the edits before leave it. */
+  nextObject(): void {
+    void this.edit((s) => {
+      const at = s.objects.findIndex((o) => o.id === s.active);
+      const next = s.objects[at + 1];
+      return next ? api.changeObject(s.id, next.id, { active: true }) : api.addObject(s.id, {});
+    });
+  }
+
   changeObject(id: number, what: ThingChange): void {
     void this.edit((s) => api.changeObject(s.id, id, what));
   }

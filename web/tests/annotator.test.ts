@@ -169,3 +169,19 @@ it("shows a new object although one of its number was hidden before", async () =
   await annotator.addObject();
   expect([...store.hidden.value]).toEqual([1]);
 });
+
+it("goes on by two objects where the key is pressed twice, and makes one after the last", async () => {
+  const annotator = await opened({ ...state(1, 1, 2, 3), active: 1 });
+  let revision = 1;
+  const changed = vi.spyOn(api, "changeObject").mockImplementation(async (_, active) => ({
+    state: { ...state(++revision, 1, 2, 3), active },
+    changed: null,
+  }));
+  const added = vi
+    .spyOn(api, "addObject")
+    .mockResolvedValue({ state: state(4, 1, 2, 3, 4), changed: null });
+  for (let press = 0; press < 3; press++) annotator.nextObject();
+  await quiet();
+  expect(changed.mock.calls.map(([, id]) => id)).toEqual([2, 3]);
+  expect(added).toHaveBeenCalledTimes(1);
+});
