@@ -69,6 +69,12 @@ def test_the_list_of_objects(annotator: Annotator) -> None:
     page.get_by_label("Name of the object").fill("<b>node</b>")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="<b>node</b>", exact=True).wait_for()  # text, never markup
+    page.get_by_role("button", name="Rename <b>node</b>").click()
+    page.get_by_label("Name of the object").fill("not meant")
+    page.keyboard.press("Escape")
+    page.get_by_label("Name of the object").wait_for(state="detached")
+    annotator.settled()
+    assert [o["name"] for o in annotator.state["objects"]] == ["object 1", "<b>node</b>"]
     page.get_by_role("button", name="object 1", exact=True).click()
     wait_until(lambda: annotator.state["active"] == annotator.state["objects"][0]["id"])
     page.get_by_label("Overlap policy").select_option("keep_existing")
@@ -138,6 +144,31 @@ def test_one_scan_after_another_and_back(annotator: Annotator) -> None:
     annotator.go(*annotator.place(0.5, 0.62))
     wait_until(lambda: page.locator(".under").inner_text() == "object 1")
     assert annotator.state["objects"][0]["voxels"] == voxels
+
+
+def test_back_while_a_scan_loads(annotator: Annotator) -> None:
+    page = annotator.page
+    annotator.open("head_neck")
+    annotator.new_object()
+    session = annotator.session
+    page.goto("/")
+    page.get_by_label("On this server").wait_for()
+    held: list[Any] = []
+    page.route("**/image", lambda route: held.append(route))
+    with page.expect_request("**/image"):
+        page.evaluate(f"location.hash = '#session={session}'")
+    page.go_back()
+    page.wait_for_timeout(300)
+    for route in held:
+        route.continue_()
+    page.wait_for_timeout(1500)
+    assert page.locator("main.start").is_visible()
+    assert page.locator(".loading, .study-name").count() == 0
+    page.unroute("**/image")
+    page.go_forward()
+    annotator.ready("Axial")
+    assert annotator.session == session
+    page.locator(".object").wait_for()
 
 
 def _controls(page: Any) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@
 import { batch } from "@preact/signals";
 import { api } from "./api";
 import type { Stroke } from "./brush";
-import { delivered } from "./connection";
+import { answered, delivered } from "./connection";
 import { union } from "./grid";
 import { finished, isFinal } from "./jobs";
 import type { LabelMap } from "./labels";
@@ -37,6 +37,8 @@ export class Annotator {
   labels: LabelMap | null = null;
   private queue = new EditQueue();
   private strokes = new PendingStrokes();
+  /** Aborted when something else is opened, or the person went back. */
+  private opening = new AbortController();
   /** Aborted when the open session is left. */
   private leaving = new AbortController();
 
@@ -45,25 +47,24 @@ export class Annotator {
   // Opening.
 
   async openStudy(listed: ListedStudy): Promise<void> {
-    await this.loadingWhile(`Opening ${listed.name}`, async () => {
+    await this.loadingWhile(`Opening ${listed.name}`, async (signal) => {
       const state = await api.createSession(listed.id);
-      await this.show(await api.study(listed.id), state);
+      await this.show(await api.study(listed.id), state, signal);
     });
   }
 
   async openSession(id: string): Promise<void> {
-    await this.loadingWhile("Reopening the session", async () => {
+    await this.loadingWhile("Reopening the session", async (signal) => {
       const state = await api.session(id);
-      await this.show(await api.study(state.study), state);
+      await this.show(await api.study(state.study), state, signal);
       void this.rejoin();
     });
   }
 
   async upload(files: File[]): Promise<void> {
     const what = files.length === 1 ? files[0]!.name : `${files.length} files`;
-    const stop = new AbortController();
-    const cancel = (): void => stop.abort();
-    await this.loadingWhile(`Uploading ${what}`, async () => {
+    const cancel = (): void => this.stopOpening();
+    await this.loadingWhile(`Uploading ${what}`, async (signal) => {
       const study = await api.upload(
         files,
         (fraction) => {
@@ -72,13 +73,25 @@ export class Annotator {
               ? { text: `Uploading ${what}`, fraction, cancel }
               : { text: `Reading ${what}`, fraction: null };
         },
-        stop.signal,
+        signal,
       );
-      await this.show(study, await api.createSession(study.id));
+      await this.show(study, await api.createSession(study.id), signal);
     });
   }
 
+  /** Leaves what is open, and what was about to be. */
   close(): void {
+    this.stopOpening();
+    this.leave();
+  }
+
+  /** Stays with what is open. */
+  stopOpening(): void {
+    this.opening.abort();
+    store.loading.value = null;
+  }
+
+  private leave(): void {
     this.leaving.abort();
     this.leaving = new AbortController();
     this.queue = new EditQueue();
@@ -90,14 +103,19 @@ export class Annotator {
     });
   }
 
-  private async show(study: Study, state: SessionState): Promise<void> {
-    this.close();
-    store.loading.value = { text: `Loading ${study.name}`, fraction: null };
-    const nifti = await api.image(study.id, (fraction) => {
-      store.loading.value = { text: `Loading ${study.name}`, fraction };
-    });
+  private async show(study: Study, state: SessionState, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    this.leave();
+    const text = `Loading ${study.name}`;
+    store.loading.value = { text, fraction: null };
+    const progress = (fraction: number): void => {
+      if (!signal.aborted) store.loading.value = { text, fraction };
+    };
+    const nifti = await api.image(study.id, progress, signal);
     const window = limits(store.ctWindow.value);
-    this.labels = await this.viewer.open(nifti, study.shape, study.affine, window);
+    const labels = await this.viewer.open(nifti, study.shape, study.affine, window, signal);
+    signal.throwIfAborted();
+    this.labels = labels;
     batch(() => {
       store.study.value = study;
       store.session.value = state;
@@ -106,18 +124,25 @@ export class Annotator {
     });
     this.viewer.announce();
     for (const warning of study.warnings) notify("info", warning);
-    if (state.objects.length) await this.fetchLabels(this.labels.grid.whole());
+    if (state.objects.length) await this.fetchLabels(labels.grid.whole());
     this.followSaving();
   }
 
-  private async loadingWhile(text: string, work: () => Promise<void>): Promise<void> {
+  /** One opening at a time: the later of two wins, and one that is stopped opens nothing. */
+  private async loadingWhile(
+    text: string,
+    work: (signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    this.stopOpening();
+    this.opening = new AbortController();
+    const { signal } = this.opening;
     store.loading.value = { text, fraction: null };
     try {
-      await work();
+      await work(signal);
     } catch (error) {
-      report(error);
+      if (!signal.aborted) report(error);
     } finally {
-      store.loading.value = null;
+      if (!signal.aborted) store.loading.value = null;
     }
   }
 
@@ -138,6 +163,15 @@ export class Annotator {
 
   addObject(what: { name?: string; class?: string | number } = {}): Promise<void> {
     return this.edit((s) => api.addObject(s.id, what));
+  }
+
+  /** The next object in the list, or a new one after the last, as the edits before leave it. */
+  nextObject(): void {
+    void this.edit((s) => {
+      const at = s.objects.findIndex((o) => o.id === s.active);
+      const next = s.objects[at + 1];
+      return next ? api.changeObject(s.id, next.id, { active: true }) : api.addObject(s.id, {});
+    });
   }
 
   changeObject(id: number, what: ThingChange): void {
@@ -268,12 +302,13 @@ export class Annotator {
   async export(format: ExportFormat): Promise<void> {
     const state = store.session.value;
     if (!state) return;
+    // The server knows the session's id alone; the person's name for the scan stays here. Another
+    // scan may be open when the file is there.
+    const scan = store.study.value!.name.replace(/[^\p{L}\p{N}._-]+/gu, "_");
     try {
       const { blob, name } = await this.queue.add(() => api.export(state.id, format));
       const link = document.createElement("a");
       link.href = URL.createObjectURL(blob);
-      // The server knows the session's id alone; the person's name for the scan stays here.
-      const scan = store.study.value!.name.replace(/[^\p{L}\p{N}._-]+/gu, "_");
       link.download = name.replace(state.id, scan);
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
@@ -289,9 +324,9 @@ export class Annotator {
 
   /** Fetches the session's state and all labels again. */
   private async refresh(): Promise<void> {
-    const state = store.session.value;
-    if (!state) return;
-    store.session.value = await api.session(state.id);
+    const id = store.session.value?.id;
+    if (!id) return;
+    this.adopt(await answered(id, () => api.session(id), this.leaving.signal));
     await this.fetchLabels(this.labels!.grid.whole());
   }
 
@@ -321,31 +356,46 @@ export class Annotator {
       const state = store.session.value;
       if (!state || signal.aborted) return;
       try {
-        const outcome = await delivered(state, () => work(store.session.value!));
+        const outcome = await delivered(state, () => work(state), signal);
         if (signal.aborted) return;
         if ("edit" in outcome) await this.apply(outcome.edit, alsoFetch);
         else await this.refresh();
       } catch (error) {
         report(error);
-        if (alsoFetch) await this.fetchLabels(alsoFetch).catch(() => {}); // takes a preview back
+        if (!alsoFetch || signal.aborted) return;
+        await this.fetchLabels(alsoFetch).catch(() => {}); // takes a preview back
       }
     });
   }
 
   private async apply(edit: Edit, alsoFetch?: Box): Promise<void> {
-    if (edit.state.id !== store.session.value?.id) return;
-    store.session.value = edit.state;
-    const box = edit.changed?.box;
-    const fetched = box && alsoFetch ? union(box, alsoFetch) : (box ?? alsoFetch);
-    if (fetched) await this.fetchLabels(fetched);
+    const before = store.session.value;
+    if (edit.state.id !== before?.id) return;
+    const redrawn = this.adopt(edit.state);
+    // An edit counts one. More were made elsewhere, in another tab: nobody told where.
+    const missed = edit.state.revision > before.revision + 1;
+    const boxes = redrawn || missed ? [this.labels!.grid.whole()] : [edit.changed?.box, alsoFetch];
+    const known = boxes.filter((box) => box !== undefined);
+    if (known.length) await this.fetchLabels(known.reduce(union));
     this.followSaving();
   }
 
+  /** Takes over what the server says of the session; whether all labels are to be fetched again. */
+  private adopt(state: SessionState): boolean {
+    const live = new Set(state.objects.map((o) => o.id));
+    const redrawn = this.labels!.keep(live);
+    batch(() => {
+      store.session.value = state;
+      // The number of an object that is gone may be given to another one.
+      store.hidden.value = new Set([...store.hidden.value].filter((id) => live.has(id)));
+    });
+    return redrawn;
+  }
+
   private async fetchLabels(box: Box): Promise<void> {
-    const state = store.session.value!;
+    const { id } = store.session.value!;
     const labels = this.labels!;
-    const ids = await api.labels(state.id, box);
-    if (labels !== this.labels) return;
+    const ids = await answered(id, () => api.labels(id, box), this.leaving.signal);
     labels.write(box, ids);
     this.strokes.paint(labels, store.session.value!);
     this.viewer.refresh(box);

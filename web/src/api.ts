@@ -47,6 +47,16 @@ async function send(path: string, init: RequestInit = {}): Promise<Response> {
   return response;
 }
 
+/** The body of an answer, to its end. */
+async function complete<T>(body: Promise<T>): Promise<T> {
+  try {
+    return await body;
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw new Unreachable("The server's answer was cut off.", { cause });
+  }
+}
+
 async function refusal(response: Response): Promise<ApiError> {
   const wait = Number.parseFloat(response.headers.get("Retry-After") ?? "");
   const body = (await response.json().catch(() => null)) as {
@@ -72,7 +82,7 @@ async function json<T>(method: string, path: string, body?: unknown): Promise<T>
     init.headers = { "Content-Type": "application/json" };
     init.body = JSON.stringify(body);
   }
-  return (await (await send(ROOT + path, init)).json()) as T;
+  return (await complete((await send(ROOT + path, init)).json())) as T;
 }
 
 export const flat = (box: Box): string => box.flat().join(",");
@@ -96,8 +106,12 @@ export const api = {
   deleteStudy: (id: string) => send(`${ROOT}/studies/${id}`, { method: "DELETE" }),
   study: (id: string) => json<Study>("GET", `/studies/${id}`),
   /** The scan as gzipped NIfTI. `onProgress` hears the fraction received. */
-  image: async (study: string, onProgress: (fraction: number) => void): Promise<ArrayBuffer> => {
-    const response = await send(`${ROOT}/studies/${study}/image`);
+  image: async (
+    study: string,
+    onProgress: (fraction: number) => void,
+    signal: AbortSignal,
+  ): Promise<ArrayBuffer> => {
+    const response = await send(`${ROOT}/studies/${study}/image`, { signal });
     const size = Number(response.headers.get("Content-Length"));
     let received = 0;
     const counted = response.body!.pipeThrough(
@@ -109,7 +123,7 @@ export const api = {
         },
       }),
     );
-    return new Response(counted).arrayBuffer();
+    return complete(new Response(counted).arrayBuffer());
   },
 
   /** Sends files as one study. `onProgress` hears the fraction sent: `fetch` cannot say it. */
@@ -152,7 +166,7 @@ export const api = {
       headers: { "Content-Type": "application/octet-stream" },
       body: file,
     });
-    return (await response.json()) as Edit;
+    return (await complete(response.json())) as Edit;
   },
   deleteObject: (s: string, n: number) => json<Edit>("DELETE", `/sessions/${s}/objects/${n}`),
   click: (s: string, position: Vec3, positive: boolean, object: number | null) =>
@@ -185,15 +199,14 @@ export const api = {
       headers: { "Content-Type": "application/octet-stream" },
       body,
     });
-    return (await response.json()) as Edit;
+    return (await complete(response.json())) as Edit;
   },
 
   /** Object ids of a box, i fastest, 0 where there is none. */
   labels: async (s: string, box?: Box): Promise<Uint16Array> => {
     const query = box ? `?box=${flat(box)}` : "";
-    return new Uint16Array(
-      await (await send(`${ROOT}/sessions/${s}/labels${query}`)).arrayBuffer(),
-    );
+    const response = await send(`${ROOT}/sessions/${s}/labels${query}`);
+    return new Uint16Array(await complete(response.arrayBuffer()));
   },
 
   automatic: (s: string, classes: (string | number)[] | "everything") =>
@@ -208,7 +221,10 @@ export const api = {
     const response = await send(`${ROOT}/sessions/${s}/export?format=${format}`);
     const disposition = response.headers.get("Content-Disposition") ?? "";
     const named = /filename="?([^";]+)"?/.exec(disposition)?.[1];
-    return { blob: await response.blob(), name: named ?? `segmentation.${EXTENSION[format]}` };
+    return {
+      blob: await complete(response.blob()),
+      name: named ?? `segmentation.${EXTENSION[format]}`,
+    };
   },
 };
 

@@ -1,9 +1,9 @@
 /**
  * The label map as the viewer shows it: one byte a voxel, in RAS order.
  *
- * Object ids are the server's and may be large; a byte names a slot 1..255 of the palette. The
- * 256th object and later ones share slot 255: they are shown in its colour, and still exact on the
- * server.
+ * Object ids are the server's and may be large; a byte names a slot 1..255 of the palette. Where a
+ * session has more than 255 objects, the rest share slot 255: they are shown in its colour, and
+ * still exact on the server.
  */
 
 import { boxSize, type Grid } from "./grid";
@@ -15,6 +15,8 @@ export class LabelMap {
   readonly slots: Uint8Array<ArrayBuffer>;
   private readonly slotOfId = new Map<number, number>();
   private readonly idOfSlot: number[] = [0];
+  /** Longest free first: what was drawn with a slot is replaced long before another object has it. */
+  private readonly free = Array.from({ length: LAST_SLOT }, (_, n) => n + 1);
 
   constructor(readonly grid: Grid) {
     this.slots = new Uint8Array(grid.size);
@@ -25,11 +27,32 @@ export class LabelMap {
     if (id === 0) return 0;
     let slot = this.slotOfId.get(id);
     if (slot === undefined) {
-      slot = Math.min(this.idOfSlot.length, LAST_SLOT);
+      const own = this.free.shift();
+      slot = own ?? LAST_SLOT;
       this.slotOfId.set(id, slot);
-      if (this.idOfSlot.length <= LAST_SLOT) this.idOfSlot.push(id);
+      if (own !== undefined) this.idOfSlot[own] = id;
     }
     return slot;
+  }
+
+  /**
+   * Takes back the slots of all objects but these.
+   *
+   * @returns whether objects that shared the last slot get their own now: all labels are to be
+   * written again, since their voxels cannot be told apart.
+   */
+  keep(live: ReadonlySet<number>): boolean {
+    for (const [id, slot] of this.slotOfId) {
+      if (live.has(id)) continue;
+      this.slotOfId.delete(id);
+      if (this.idOfSlot[slot] !== id) continue;
+      this.idOfSlot[slot] = 0;
+      this.free.push(slot);
+    }
+    const sharing = [...this.slotOfId].filter(([id, slot]) => this.idOfSlot[slot] !== id);
+    if (!this.free.length) return false;
+    for (const [id] of sharing) this.slotOfId.delete(id);
+    return sharing.length > 0;
   }
 
   /** The object shown at a voxel, 0 for none. */

@@ -43,13 +43,14 @@ async function start(annotator: Annotator): Promise<void> {
       await new Promise((wait) => setTimeout(wait, 1000));
     }
   }
-  await followAddress(annotator);
+  if (sessionInAddress()) await followAddress(annotator);
 }
 
 async function followAddress(annotator: Annotator): Promise<void> {
   const wanted = sessionInAddress();
   const open = store.session.value?.id ?? null;
-  if (wanted === open) return;
+  annotator.stopOpening();
+  if (open && wanted === open) return;
   if (open && store.pending.value && !confirm(UNSENT)) return rememberSession(open);
   if (wanted) return annotator.openSession(wanted);
   annotator.close();

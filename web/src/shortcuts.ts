@@ -23,16 +23,6 @@ const withControl =
 
 const activeId = (): number | null => store.session.value?.active ?? null;
 
-/** The next object in the list, or a new one after the last. */
-function nextObject(annotator: Annotator): void {
-  const session = store.session.value;
-  if (!session) return;
-  const at = session.objects.findIndex((o) => o.id === session.active);
-  const next = session.objects[at + 1];
-  if (next) annotator.changeObject(next.id, { active: true });
-  else void annotator.addObject();
-}
-
 const STEPS: Record<string, [Plane, number]> = {
   arrowup: ["axial", 1],
   arrowdown: ["axial", -1],
@@ -64,7 +54,7 @@ export const SHORTCUTS: Shortcut[] = [
     shown: "E or M",
     what: "Next object, or a new one after the last",
     matches: letter("e", "m"),
-    act: nextObject,
+    act: (a) => a.nextObject(),
   },
   {
     shown: "R",

@@ -154,12 +154,14 @@ export class Viewer {
    *
    * @param nifti as a file, maybe gzipped.
    * @param window lowest and highest intensity on show, in HU.
+   * @throws DOMException "AbortError" where `signal` came before the scan was unpacked.
    */
   async open(
     nifti: ArrayBuffer,
     shape: Vec3,
     affine: Matrix4,
     window: [number, number],
+    signal: AbortSignal,
   ): Promise<LabelMap> {
     const { nv } = this;
     for (const old of [...nv.volumes]) nv.removeVolume(old);
@@ -171,6 +173,7 @@ export class Viewer {
       cal_min: window[0],
       cal_max: window[1],
     });
+    signal.throwIfAborted();
     nv.addVolume(image);
     const grid = new Grid(shape, affine, [...image.permRAS!] as Vec3);
     this.labels = new LabelMap(grid);

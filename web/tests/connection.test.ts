@@ -4,11 +4,12 @@ vi.stubGlobal("localStorage", { getItem: () => null, setItem: () => {} });
 vi.stubGlobal("matchMedia", () => ({ matches: true, addEventListener: () => {} }));
 
 const { api, ApiError, Unreachable } = await import("../src/api");
-const { delivered } = await import("../src/connection");
+const { answered, delivered } = await import("../src/connection");
 const { EditQueue } = await import("../src/queue");
 const { pending } = await import("../src/store");
 
 const state = (undo: number, revision = 5) => ({ id: "s", undo, revision, saved: true }) as never;
+const staying = new AbortController().signal;
 const edit = { state: state(2), changed: null };
 
 beforeEach(() => {
@@ -20,7 +21,7 @@ it("sends an edit again where the connection broke before it was done", async ()
   vi.spyOn(api, "healthy").mockResolvedValue(true);
   vi.spyOn(api, "session").mockResolvedValue(state(1, 6)); // a restart counts as a revision
   const work = vi.fn().mockRejectedValueOnce(new Unreachable("gone")).mockResolvedValue(edit);
-  expect(await delivered(state(1), work)).toEqual({ edit });
+  expect(await delivered(state(1), work, staying)).toEqual({ edit });
   expect(work).toHaveBeenCalledTimes(2);
 });
 
@@ -28,7 +29,7 @@ it("does not send it again where it was done and only the answer was lost", asyn
   vi.spyOn(api, "healthy").mockResolvedValue(true);
   vi.spyOn(api, "session").mockResolvedValue(state(2));
   const work = vi.fn().mockRejectedValue(new Unreachable("gone"));
-  expect(await delivered(state(1), work)).toEqual({ moved: state(2) });
+  expect(await delivered(state(1), work, staying)).toEqual({ moved: state(2) });
   expect(work).toHaveBeenCalledTimes(1);
 });
 
@@ -38,7 +39,7 @@ it("waits as long as a busy server asks for", async () => {
     .fn()
     .mockRejectedValueOnce(new ApiError(503, "BusyError", "busy", 3))
     .mockResolvedValue(edit);
-  const done = delivered(state(1), work);
+  const done = delivered(state(1), work, staying);
   await vi.advanceTimersByTimeAsync(2900);
   expect(work).toHaveBeenCalledTimes(1);
   await vi.advanceTimersByTimeAsync(200);
@@ -47,7 +48,32 @@ it("waits as long as a busy server asks for", async () => {
 
 it("gives a refusal to the person", async () => {
   const refused = new ApiError(422, "UsageError", "locked", null);
-  await expect(delivered(state(1), () => Promise.reject(refused))).rejects.toBe(refused);
+  const work = (): Promise<never> => Promise.reject(refused);
+  await expect(delivered(state(1), work, staying)).rejects.toBe(refused);
+});
+
+it("does not send an edit again for a session that was left meanwhile", async () => {
+  const left = new AbortController();
+  vi.spyOn(api, "healthy").mockResolvedValue(true);
+  vi.spyOn(api, "session").mockResolvedValue(state(1));
+  const work = vi.fn().mockImplementation(() => {
+    left.abort();
+    throw new Unreachable("gone");
+  });
+  await expect(delivered(state(1), work, left.signal)).rejects.toThrow("abort");
+  expect(work).toHaveBeenCalledTimes(1);
+});
+
+it("asks again until there is an answer, and one that was cut off is none", async () => {
+  vi.spyOn(api, "healthy").mockResolvedValue(true);
+  const body = new ReadableStream({ start: (stream) => stream.error(new TypeError("cut off")) });
+  const fetched = vi
+    .spyOn(globalThis, "fetch")
+    .mockResolvedValueOnce(new Response(body))
+    .mockResolvedValueOnce(new Response(Uint16Array.of(7)));
+  const labels = await answered("s", () => api.labels("s"), staying);
+  expect([...labels]).toEqual([7]);
+  expect(fetched).toHaveBeenCalledTimes(2);
 });
 
 it("keeps edits in order, goes on after one failed, and counts what waits", async () => {

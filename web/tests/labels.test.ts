@@ -50,6 +50,31 @@ it("keeps slots of a byte for more objects than a byte can name", () => {
   expect(labels.slot(1000)).toBe(1);
 });
 
+it("gives slots of objects that are gone to others", () => {
+  const labels = map();
+  for (let id = 1; id <= 1000; id++) {
+    labels.slot(id);
+    labels.keep(new Set([id, id - 1]));
+  }
+  const all = labels.grid.whole();
+  labels.write(all, new Uint16Array(60).fill(999).fill(1000, 30));
+  expect(labels.slot(999)).not.toBe(labels.slot(1000));
+  expect(labels.at(0, 0, 0)).toBe(999);
+  expect(labels.at(2, 3, 4)).toBe(1000);
+});
+
+it("gives objects that shared the last slot their own once there is one", () => {
+  const labels = map();
+  const ids = Array.from({ length: 260 }, (_, n) => n + 1);
+  for (const id of ids) labels.slot(id);
+  expect(labels.keep(new Set(ids))).toBe(false);
+  expect(labels.slot(255)).toBe(labels.slot(260));
+  const live = ids.slice(10); // 250 of them
+  expect(labels.keep(new Set(live))).toBe(true);
+  expect(new Set(live.map((id) => labels.slot(id))).size).toBe(250);
+  expect(labels.keep(new Set(live))).toBe(false);
+});
+
 it("finds a voxel inside an object that is not convex", () => {
   const labels = new LabelMap(new Grid([7, 7, 2], AFFINE, [-1, 2, 3]));
   const ring = new Uint16Array(98);

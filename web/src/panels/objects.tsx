@@ -147,8 +147,9 @@ function Row({ thing, isActive }: { thing: Thing; isActive: boolean }) {
             ref={(field) => field?.focus()}
             onBlur={(e) => finish(e.currentTarget.value)}
             onKeyDown={(e) => {
-              if (e.key === "Enter") e.currentTarget.blur();
-              if (e.key === "Escape") renaming.value = false;
+              // A field that leaves the page loses the focus, too: what it holds then counts.
+              if (e.key === "Escape") e.currentTarget.value = thing.name;
+              if (e.key === "Enter" || e.key === "Escape") e.currentTarget.blur();
             }}
           />
         ) : (
