@@ -13,6 +13,8 @@ import nibabel as nib
 import numpy as np
 from PIL import Image
 
+from tests.web.waiting import wait_until
+
 Voxel = tuple[int, int, int]
 
 
@@ -116,8 +118,11 @@ class Annotator:
 
     def new_object(self) -> int:
         """Make an object and wait until it is the active one; its number."""
-        number = max((o["id"] for o in self.state["objects"]), default=0) + 1
+        before = {thing["id"] for thing in self.state["objects"]}
         self.page.get_by_role("button", name="New object").click()
+        # An id is never given twice, also where the object that had it was undone.
+        wait_until(lambda: len(self.state["objects"]) > len(before))
+        (number,) = {thing["id"] for thing in self.state["objects"]} - before
         self.page.locator(f".object.active[data-object='{number}']").wait_for()
         return number
 

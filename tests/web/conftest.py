@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -152,11 +151,3 @@ def api(server: Server) -> Iterator[Api]:
 @pytest.fixture
 def annotator(page: Any, api: Api) -> Annotator:
     return Annotator(page, api)
-
-
-def wait_until(true: Any, seconds: float = 30) -> None:
-    """Wait for something outside of the browser."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.web.annotator import Annotator
-from tests.web.conftest import wait_until
+from tests.web.waiting import wait_until
 
 
 def test_a_run_is_found_again_after_a_reload_and_cancelled(annotator: Annotator) -> None:

@@ -16,7 +16,7 @@ from pydicom.uid import CTImageStorage, generate_uid
 from skimage.draw import polygon2mask
 
 from tests.web.annotator import Annotator
-from tests.web.conftest import wait_until
+from tests.web.waiting import wait_until
 
 COLOUR = (250, 60, 180)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.web.annotator import Annotator
-from tests.web.conftest import wait_until
+from tests.web.waiting import wait_until
 
 
 def test_erasing_one_object_under_another(annotator: Annotator) -> None:

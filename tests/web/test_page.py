@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tests.web.annotator import Annotator
-from tests.web.conftest import wait_until
+from tests.web.waiting import wait_until
 
 ROLES = {"button", "checkbox", "combobox", "searchbox", "slider", "spinbutton", "textbox", "link"}
 ROLES |= {"ColorWell"}  # Chromium's name for a colour field

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tests.web.annotator import Annotator
-from tests.web.conftest import Server, wait_until
+from tests.web.conftest import Server
+from tests.web.waiting import wait_until
 
 COUNT_WAITING = """() => {
     window.mostWaiting = 0;

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from tests.web.annotator import Annotator
-from tests.web.conftest import wait_until
+from tests.web.waiting import wait_until
 from vista3d import anatomy
 from vista3d import volume as vol
 from vista3d.results.label_map import write_label_map
