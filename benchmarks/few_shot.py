@@ -71,15 +71,18 @@ def main(arguments: list[str]) -> None:
 
 
 def claim_study(options: argparse.Namespace) -> None:
-    """A folder is of one question: its finished cells are not those of another one."""
+    """A folder is of one question: its finished cells are not those of another one.
+
+    Raises:
+        UsageError: the folder is of another question; names what differs.
+    """
+    from lightning_fabric import Fabric
+
+    from vista3d.training.run_folder import claim
+
     names = ("data", "label", "model", "minutes", "clock", "test", "seed")
     asked = {name: str(getattr(options, name)) for name in names}
-    path = options.output / "study.json"
-    if not path.is_file():
-        path.write_text(json.dumps(asked, indent=1))
-    before = json.loads(path.read_text())
-    if other := [f"{n} {before[n]}, not {asked[n]}" for n in names if before[n] != asked[n]]:
-        sys.exit(f"{options.output} is of another study ({'; '.join(other)}): take another folder")
+    claim(options.output / "study.json", asked, Fabric(accelerator="cpu", devices=1))
 
 
 def split(data: Path, label: str, tests: int) -> tuple[list[str], list[str]]:

@@ -38,9 +38,9 @@ def _tables(run: Run) -> tuple[Table, ...]:
     if run.failures:
         notes += (f"{len(run.failures)} scans failed and are not counted.",)
     title = f"Protocol {settings.label}: {settings.experiment.about}"
-    parts = datasets(run)
+    whole, parts = structures(run), datasets(run)
     tables = (
-        Table(title, notes, structures(run).names, structures(run).rows),
+        Table(title, notes, whole.names, whole.rows),
         Table(f"{title}, by data set", (), parts.names, parts.rows),
     )
     return tables if parts.rows else tables[:1]

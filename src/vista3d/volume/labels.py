@@ -34,12 +34,7 @@ def read_label_map(path: Path, geometry: Geometry | None, dtype: DTypeLike = np.
         InputError: unreadable, RGB, not 3D, or its values are not whole numbers that `dtype` holds.
         GeometryError: it lies on another grid.
     """
-    found = read(path)
-    try:
-        found = replace(found, array=plain(found.array))
-    except InputError as error:
-        msg = f"the labels '{path.name}': {error}"
-        raise InputError(msg) from None
+    found = read_drawn(path)
     grid = found.geometry
     if geometry is not None:
         _require_same(path, grid, geometry)
@@ -53,6 +48,20 @@ def read_label_map(path: Path, geometry: Geometry | None, dtype: DTypeLike = np.
         )
         raise InputError(msg)
     return replace(found, array=labels)
+
+
+def read_drawn(path: Path) -> Volume:
+    """A label map [i, j, k] as its file has it: on any grid, with any numbers.
+
+    Raises:
+        InputError: unreadable, RGB, or not 3D.
+    """
+    found = read(path)
+    try:
+        return replace(found, array=plain(found.array))
+    except InputError as error:
+        msg = f"the labels '{path.name}': {error}"
+        raise InputError(msg) from None
 
 
 def _require_same(path: Path, grid: Geometry, geometry: Geometry) -> None:

@@ -42,12 +42,19 @@ def test_shares_must_be_shares():
         Shares(0.7, 0.2, 0.2)
 
 
-def test_two_scans_of_a_patient_stay_together(tmp_path: Path):
-    rows = []
+def _two_scans_each(folder: Path) -> list[dict[str, object]]:
+    """Entries of 40 patients with two scans, a and b, and their files."""
+    rows: list[dict[str, object]] = []
     for n in range(40):
         for scan in "ab":
-            (tmp_path / f"{n}{scan}.nii").write_bytes(b"")
-            rows.append({"image": f"{n}{scan}.nii", "label": f"{n}{scan}.nii", "patient": str(n)})
+            name = f"{n}{scan}.nii"
+            (folder / name).write_bytes(b"")
+            rows.append({"image": name, "label": name, "patient": str(n)})
+    return rows
+
+
+def test_two_scans_of_a_patient_stay_together(tmp_path: Path):
+    rows = _two_scans_each(tmp_path)
     (tmp_path / "list.json").write_text(json.dumps({"training": rows, "labels": {"1": "liver"}}))
     sides = {
         split: {case.patient for case in read_cases(tmp_path, split)}
@@ -89,11 +96,7 @@ def test_scans_that_a_list_keeps_for_tests_are_not_trained_on(tmp_path: Path):
 
 
 def test_all_scans_of_a_patient_go_where_one_of_them_is_listed(tmp_path: Path):
-    rows = []
-    for n in range(40):
-        for scan in "ab":
-            (tmp_path / f"{n}{scan}.nii").write_bytes(b"")
-            rows.append({"image": f"{n}{scan}.nii", "label": f"{n}{scan}.nii", "patient": str(n)})
+    rows = _two_scans_each(tmp_path)
     rows[1]["fold"], rows[3]["fold"], rows[4]["fold"] = 0, 1, 2
     content = {"training": rows[:-1], "testing": rows[-1:], "labels": {"1": "liver"}}
     (tmp_path / "list.json").write_text(json.dumps(content))

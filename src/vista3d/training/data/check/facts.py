@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
 from vista3d import volume as vol
-from vista3d.errors import InputError, Vista3DError
+from vista3d.errors import Vista3DError
 from vista3d.training.data.layouts import Entry
-from vista3d.volume.checks import plain
 from vista3d.volume.geometry import Geometry, axes_of
+from vista3d.volume.labels import read_drawn
 
 THUMBNAIL = 16
 """Voxels per side of the picture by which scans are compared."""
@@ -69,24 +68,10 @@ def measure(entry: Entry) -> Facts:
     """Read a case; never raises for files that are wrong."""
     try:
         image = None if entry.image is None else vol.check_ct(vol.read(entry.image))
-        label = None if entry.label is None else _drawn(entry.label)
+        label = None if entry.label is None else read_drawn(entry.label)
         return _measure(image, label)
     except Vista3DError as error:
         return Facts(error=str(error))
-
-
-def _drawn(path: Path) -> vol.Volume:
-    """A label map on any grid, with any numbers: what is wrong with them are findings.
-
-    Raises:
-        InputError: unreadable, RGB, or not 3D.
-    """
-    found = vol.read(path)
-    try:
-        return replace(found, array=plain(found.array))
-    except InputError as error:
-        msg = f"the labels '{path.name}': {error}"
-        raise InputError(msg) from error
 
 
 def _measure(image: vol.Volume | None, label: vol.Volume | None) -> Facts:
