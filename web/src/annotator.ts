@@ -386,7 +386,7 @@ export class Annotator {
     const redrawn = this.labels!.keep(live);
     batch(() => {
       store.session.value = state;
-      // The number of an object that is gone may be given to another one.
+      // What is gone is not hidden: where a redo brings it back, it is seen.
       store.hidden.value = new Set([...store.hidden.value].filter((id) => live.has(id)));
     });
     return redrawn;
