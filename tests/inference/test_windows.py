@@ -59,6 +59,7 @@ def test_padding_is_split_as_monai_does(shape):
 
 
 SMALL = st.integers(1, 150)
+TINY = st.integers(1, 40)
 
 
 @given(
@@ -86,3 +87,30 @@ def test_even_windows_are_as_few_as_regular_ones(size, window, overlap):
 def test_even_placement_spreads_what_monai_piles_up_at_the_far_border():
     assert regular_starts(200, 96, 0.25) == [0, 72, 104]
     assert even_starts(200, 96, 0.25) == [0, 52, 104]
+
+
+@given(
+    st.tuples(TINY, TINY, TINY),
+    st.sampled_from([8, 16]),
+    st.sampled_from([0, 0.25, 0.5]),
+    st.sampled_from(["even", "regular"]),
+)
+def test_every_voxel_belongs_to_the_window_whose_centre_is_nearest(shape, size, overlap, placement):
+    grid = WindowGrid.over(shape, (size,) * 3, overlap, placement)
+    owner = np.full(shape, -1)
+    for number, start in enumerate(grid.starts):
+        box, local = grid.nearest(start)
+        assert (owner[box] == -1).all()
+        owner[box] = number
+        covered, seen = grid.inside(start)
+        for near, inner, whole, shown in zip(box, local, covered, seen, strict=True):
+            assert whole.start <= near.start <= near.stop <= whole.stop
+            assert near.start - whole.start == inner.start - shown.start
+            assert near.stop - near.start == inner.stop - inner.start
+    assert (owner >= 0).all()
+    centres = np.array(grid.starts) - grid.before + (size - 1) / 2
+    for axis in range(3):
+        at = np.arange(shape[axis])
+        distance = np.abs(centres[owner][..., axis] - np.moveaxis(at[:, None, None], 0, axis))
+        closest = np.abs(np.unique(centres[:, axis])[:, None] - at).min(0)
+        assert (distance == np.moveaxis(closest[:, None, None], 0, axis)).all()

@@ -9,6 +9,7 @@ import torch
 
 from tests.training.conftest import LEFT_KIDNEY, LIVER, RIGHT_KIDNEY, made_up
 from tests.training.recipes import AUTO, POINTS, recipe
+from vista3d.inference.windows import WindowGrid
 from vista3d.network.vista3d import Vista3D
 from vista3d.training import validation
 from vista3d.training.data.prepared import Prepared
@@ -39,6 +40,29 @@ def test_what_is_found_anywhere_in_the_scan_counts_once(size: int, monkeypatch: 
         RIGHT_KIDNEY: 0,
         LEFT_KIDNEY: 0,
     }
+
+
+def test_a_voxel_is_measured_in_the_window_whose_centre_is_nearest(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """A network that finds nothing in the outer eighth of its window, as young ones do."""
+    case, size = made_up(), 32
+    truth = np.argwhere(np.asarray(case.labels) == LIVER)
+    starts = np.array(WindowGrid.over(case.labels.shape, (size,) * 3, 0.25, "even").starts)
+    first = [start for start in starts if ((truth >= start) & (truth < start + size)).all(1).any()]
+    assert len(first) > 1, "the liver must lie in more than one window"
+
+    def central(model: Vista3D, window: torch.Tensor, ids: list[int]) -> torch.Tensor:
+        dense = window[0, 0] > float(normalise(np.array([32.0]))[0])
+        inner = torch.zeros_like(dense)
+        inner[4:-4, 4:-4, 4:-4] = True
+        return torch.stack([dense & inner if i == LIVER else torch.zeros_like(dense) for i in ids])
+
+    monkeypatch.setattr(validation, "_found", central)
+    found = validation.scan_dice(Vista3D(recipe().network).eval(), case, size)
+    labels = np.asarray(case.labels)
+    liver, kidney = (labels == LIVER).sum(), (labels == LEFT_KIDNEY).sum()
+    assert found[LIVER] == pytest.approx(2 * liver / (liver + liver + kidney))
 
 
 def test_clicks_are_measured_on_what_they_are_trained_on(

@@ -88,6 +88,22 @@ class WindowGrid:
         i, j, k = (s - b for s, b in zip(start, self.before, strict=True))
         return clip((i, j, k), self.window, self.shape)
 
+    def nearest(self, start: Triple) -> tuple[Slices, Slices]:
+        """As `inside`, of the voxels that no other window's centre is nearer to, along each axis.
+
+        Of two windows as near, the later one has the voxel: every voxel belongs to one window.
+        """
+        inside, local = [], []
+        axes = zip(*self.starts, strict=True)
+        for s, w, n, b, starts in zip(
+            start, self.window, self.shape, self.before, axes, strict=True
+        ):
+            low = max((other + s + w) // 2 for other in starts if other < s) if s else b
+            high = min(((s + other + w) // 2 for other in starts if other > s), default=b + n)
+            inside.append(slice(low - b, high - b))
+            local.append(slice(low - s, high - s))
+        return (inside[0], inside[1], inside[2]), (local[0], local[1], local[2])
+
 
 def clip(start: Triple, window: Triple, shape: Triple) -> tuple[Slices, Slices]:
     """Where a window meets the volume: slices of the volume, slices of the window."""

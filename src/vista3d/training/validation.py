@@ -36,6 +36,10 @@ PATCHES = 12
 BODY = -500
 """HU: a window with nothing above is air, and nothing is found there."""
 
+OVERLAP = 0.25
+"""Of the windows of a scan: no voxel lies nearer to the border of its window than an eighth of it,
+but for those at the border of the scan."""
+
 CLICKS = 5
 
 SMALLEST = 12
@@ -118,8 +122,10 @@ def _clicked(model: Vista3D, stage: PointStage, cases: list[Prepared]) -> Rows:
 def scan_dice(model: Vista3D, case: Prepared, size: int) -> dict[int, float]:
     """Dice of each class that is drawn in a whole scan, on the model's grid; no competition.
 
-    Windows lie side by side, each voxel belongs to the first that covers it, and nothing is
-    blended: a little worse than in use, and several times as quick.
+    Each voxel belongs to the window whose centre is nearest, and nothing is blended: a little worse
+    than in use, and several times as quick. Far from a centre little is found: where the first
+    window that covers a voxel had it, from five scans the larynx of the held-out one had 0.000 in
+    every validation, and in use 0.49.
 
     Args:
         model: eval mode.
@@ -130,20 +136,19 @@ def scan_dice(model: Vista3D, case: Prepared, size: int) -> dict[int, float]:
     ids = sorted(shown(case))
     counts = torch.zeros(3, len(ids), dtype=torch.int64)
     i, j, k = case.labels.shape
-    grid = WindowGrid.over((i, j, k), (size,) * 3, 0.0, "even")
-    covered = np.zeros(case.labels.shape, bool)
+    grid = WindowGrid.over((i, j, k), (size,) * 3, OVERLAP, "even")
     for start in grid.starts if ids else ():
         box, local = grid.inside(start)
-        new, hu = torch.from_numpy(~covered[box]), case.image[box]
-        covered[box] = True
-        truth = torch.from_numpy(case.labels[box].astype(np.int64))
-        masks = torch.stack([(truth == class_id) & new for class_id in ids])
+        own, central = grid.nearest(start)
+        hu = case.image[box]
+        truth = torch.from_numpy(case.labels[own].astype(np.int64))
+        masks = torch.stack([truth == class_id for class_id in ids])
         counts[0] += masks.flatten(1).sum(1)
         if hu.max() < BODY:
             continue
         window = pad_patch(hu.astype(np.float32), local, grid.window, "air")
         seen = torch.from_numpy(normalise(window))[None, None].to(_device(model))
-        found = _found(model, seen, ids)[(slice(None), *local)] & new
+        found = _found(model, seen, ids)[(slice(None), *central)]
         counts[1] += found.flatten(1).sum(1)
         counts[2] += (found & masks).flatten(1).sum(1)
     drawn, marked, both = counts.double()

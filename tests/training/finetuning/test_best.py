@@ -26,6 +26,19 @@ def test_the_best_weights_are_kept(tmp_path: Path):
     assert not Best(run, patience=3).stalled
 
 
+def test_while_nothing_is_found_the_last_weights_count(tmp_path: Path):
+    run = start(STAGE, tmp_path)
+    best = Best(run, patience=2)
+    for run.step in (10, 20, 30, 40):
+        assert not best({"validation": 0.0})
+    assert best.weights() is run.average
+    # What was found once is kept, and the wait begins.
+    assert not best({"validation": 0.1})
+    run.step = 60
+    assert best({"validation": 0.0})
+    assert best.step == 40
+
+
 def test_without_validation_the_last_weights_count(tmp_path: Path):
     run = start(STAGE, tmp_path)
     assert Best(run, patience=2).weights() is run.average

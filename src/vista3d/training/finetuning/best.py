@@ -17,6 +17,9 @@ GAIN = 0.002
 class Best:
     """Called with every validation of a stage; survives a restart of the run.
 
+    While nothing is found at all, no weights are the best and the stage does not end: a small
+    structure is found late, and the first weights of many that find nothing are the worst of them.
+
     Args:
         run: the stage.
         patience: validations without a gain after which it ends.
@@ -25,7 +28,7 @@ class Best:
     def __init__(self, run: StageRun, patience: int) -> None:
         self._run, self._patience = run, patience
         self._path = run.folder / "best.pt"
-        self.score, self.step = -1.0, 0
+        self.score, self.step = 0.0, 0
         if self._path.is_file():
             state = self._read()
             self.score, self.step = state["score"], state["step"]
@@ -45,10 +48,11 @@ class Best:
     def stalled(self) -> bool:
         """Whether the last gain lies too far back."""
         every = self._run.stage.validate_every
-        return every > 0 and self._run.step - self.step >= self._patience * every
+        waited = self._run.step - self.step
+        return self.score > 0 and every > 0 and waited >= self._patience * every
 
     def weights(self) -> Mapping[str, Tensor]:
-        """The best weights; those of the last step where nothing was held out."""
+        """The best weights; those of the last step where nothing was held out or found."""
         if not self._path.is_file():
             return self._run.average
         average: Mapping[str, Tensor] = self._read()["average"]
