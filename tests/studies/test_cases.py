@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from vista3d.errors import UsageError
+from vista3d.errors import InputError, UsageError
 from vista3d.evaluation.case import Target
 from vista3d.studies.cases import Choice, evaluation_cases
 
@@ -87,8 +87,20 @@ def test_refusals(tmp_path):
     two = dataset(tmp_path, [{"case": "a"}], "Dataset002_Too")
     with pytest.raises(UsageError, match="--map is for one data set"):
         evaluation_cases([one, two], Choice(split=None, labels="1:liver"), META)
+    names = "Dataset001_Made, Dataset002_Too"
+    with pytest.raises(UsageError, match=rf"{names}: .* take another \(--split\)"):
+        evaluation_cases([one, two], Choice(split="test", limit=0), META)
+    with pytest.raises(UsageError, match=f"{names}: no scan has a truth"):
+        evaluation_cases([one, two], Choice(split=None, limit=0), META)
     with pytest.raises(UsageError, match="no label 'livr'"):
         evaluation_cases([one], Choice(split=None, labels="livr:liver"), META)
+
+
+def test_two_data_sets_of_one_name_are_refused(tmp_path):
+    cases = [{"case": "a", "annotated": ["liver"]}]
+    here, there = (dataset(tmp_path / hospital, cases) for hospital in ("here", "there"))
+    with pytest.raises(InputError, match=r"here.*there.* are both called 'Dataset001_Made'"):
+        evaluation_cases([here, there], ALL, META)
 
 
 def test_the_limit_is_for_each_data_set(tmp_path):

@@ -14,7 +14,7 @@ from vista3d.evaluation.case import EvaluationCase, Target
 from vista3d.training.data.case import Case
 from vista3d.training.data.cases import dataset_cases, rules_for
 from vista3d.training.data.label_table import LabelTable, label_table
-from vista3d.training.data.layouts import Listing, find_listings
+from vista3d.training.data.layouts import Listing, distinct, find_listings
 from vista3d.training.data.mapping import MappingFile, Rules
 from vista3d.training.data.splits import Split
 from vista3d.training.finetuning.targets import only_named, parse_targets
@@ -52,14 +52,10 @@ def evaluation_cases(
         meta: of the model: a label that bears the name of one of its own classes is that class.
 
     Raises:
-        InputError: a list or the mapping file is wrong.
+        InputError: a list or the mapping file is wrong, or two data sets have one name.
         UsageError: no scan with a truth, labels for several data sets, or that none has.
     """
-    listings = [listing for path in paths for listing in find_listings(path)]
-    names = [listing.name for listing in listings]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        msg = f"two data sets are called {', '.join(twice)}: their scans could not be told apart"
-        raise UsageError(msg)
+    listings = distinct([listing for path in paths for listing in find_listings(path)])
     vocabulary = anatomy.Vocabulary.of(meta.names)
     file = rules_for(listings, choice.mapping)
     if choice.labels and len(listings) > 1:
@@ -79,11 +75,11 @@ def evaluation_cases(
         made = (_case(case, table, vocabulary) for case in cases)
         out += [case for case in made if case is not None][: choice.limit]
     if not out:
-        msg = f"{', '.join(names)}: no scan has a truth"
+        names = ", ".join(listing.name for listing in listings)
+        msg = f"{names}: no scan has a truth"
         if choice.split:
             msg = (
-                f"{', '.join(names)}: no scan of the {choice.split} split has a truth: take "
-                "another (--split)"
+                f"{names}: no scan of the {choice.split} split has a truth: take another (--split)"
             )
         raise UsageError(msg)
     return out

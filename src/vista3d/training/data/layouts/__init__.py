@@ -12,7 +12,7 @@ from vista3d.training.data.layouts.datalist import read_datalist
 from vista3d.training.data.layouts.listing import Entry, Listing, read_json
 from vista3d.training.data.layouts.nnunet import read_nnunet
 
-__all__ = ["Entry", "Listing", "find_listings"]
+__all__ = ["Entry", "Listing", "distinct", "find_listings"]
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,15 @@ def find_listings(path: Path) -> list[Listing]:
             "(DatasetNNN_*/dataset.json), at one of them, or at a MONAI datalist (.json) or .csv"
         )
         raise InputError(msg)
-    listings = [_read(file) for file in files]
+    return distinct([_read(file) for file in files])
+
+
+def distinct(listings: list[Listing]) -> list[Listing]:
+    """The data sets, of which no two have one name: their scans could not be told apart.
+
+    Raises:
+        InputError: two have.
+    """
     for one, other in itertools.combinations(listings, 2):
         if one.name == other.name:
             msg = (
