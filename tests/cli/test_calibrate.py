@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -11,6 +13,7 @@ import pytest
 
 from tests.cli.fake import scan
 from vista3d.cli.main import main
+from vista3d.network.checkpoint import read_checkpoint, save_checkpoint
 from vista3d.network.metadata import CheckpointMeta
 
 
@@ -50,6 +53,22 @@ def test_the_margins_travel_in_a_copy(data, tiny_checkpoint, tmp_path, capsys):
     assert set(after.margins) <= {1}
     assert call(data, "-m", tiny_checkpoint, "-o", out) == 2  # it is there
     assert "--overwrite" in capsys.readouterr().err
+
+
+def test_a_fine_tuned_models_own_class(data, tiny_checkpoint, tmp_path, capsys):
+    """As `finetune --map "1:new:block"` leaves it: the data set calls the structure otherwise."""
+    weights, meta = read_checkpoint(tiny_checkpoint)
+    own = replace(meta, names={346: "block"}, classes=(346,))
+    model, out = tmp_path / "own.safetensors", tmp_path / "calibrated.safetensors"
+    save_checkpoint(model, weights, own)
+    arguments = (data, "-m", model, "-o", out, "--map", "1:block", "--split")
+    assert call(*arguments, "half") == 2
+    assert "unknown split 'half'" in capsys.readouterr().err
+    assert call(*arguments, "all") == 0
+    shown = capsys.readouterr()
+    assert re.search(r"^block +3 ", shown.out, re.M)  # all three scans, not those of a split
+    assert "drawn in fewer than 8 scans, margin 0: block" in shown.err
+    assert CheckpointMeta.peek(out).margins == {}
 
 
 def test_a_model_file_has_its_ending(data, tiny_checkpoint, tmp_path, capsys):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vista3d.cli.options import Device, Mapping, Model, Overwrite
+from vista3d.cli.options import Device, LabelMap, Mapping, Model, Overwrite, SplitName
 
 if TYPE_CHECKING:
     from vista3d.studies.calibration import Line
@@ -24,14 +24,17 @@ def calibrate(
     ],
     model: Model = "mini",
     cases: Annotated[int, typer.Option("--cases", min=1, help="Scans of each data set.")] = 40,
+    split: SplitName = "train",
     mapping: Mapping = None,
+    map_: LabelMap = "",
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
     """Choose each class's margin on training scans, where masks come out too large.
 
-    Scans of the training split are segmented with several margins; the best one of every class is
-    written into a copy of the model. Nothing is trained.
+    Scans of the training split are segmented with several margins; the best one of every class that
+    eight scans or more show is written into a copy of the model. Nothing is trained. For a model
+    that 'finetune' trained on all scans of a data set, say --split all, and what labels mean.
 
     Example: vista3d calibrate Dataset001_Mine -m RUN/model.safetensors -o calibrated.safetensors
     """
@@ -46,15 +49,19 @@ def calibrate(
 
     from vista3d import inference
     from vista3d.network.checkpoint import save_checkpoint
+    from vista3d.studies.calibration import LEAST_SCANS, calibrated
     from vista3d.studies.calibration import calibrate as choose
-    from vista3d.studies.calibration import calibrated
-    from vista3d.studies.cases import Choice, evaluation_cases
+    from vista3d.studies.cases import Choice, evaluation_cases, split_named
 
+    choice = Choice(split_named(split), mapping, map_, cases)
     loaded = inference.load(model, device=device)
-    scans = evaluation_cases(data, Choice("train", mapping, limit=cases), loaded.meta)
+    scans = evaluation_cases(data, choice, loaded.meta)
     lines = choose(loaded, scans, lambda name: typer.echo(name, err=True))
     save_checkpoint(output, loaded.network.state_dict(), calibrated(loaded.meta, lines))
     typer.echo(_table(lines))
+    few = [line.name for line in lines if line.scans < LEAST_SCANS]
+    if few:
+        typer.echo(f"drawn in fewer than {LEAST_SCANS} scans, margin 0: {', '.join(few)}", err=True)
     typer.echo(f"{output}")
 
 

@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vista3d.cli.options import Device, Json, Mapping, Model, Precision, Runtime, Seed
+from vista3d.cli.options import (
+    Device,
+    Json,
+    LabelMap,
+    Mapping,
+    Model,
+    Precision,
+    Runtime,
+    Seed,
+    SplitName,
+)
 from vista3d.errors import CohortError, UsageError
 
 if TYPE_CHECKING:
     from vista3d.evaluation.report import Report
     from vista3d.evaluation.run import CaseEnd
-
-EVERY_CASE = ("train", "validation", "test", "all")
 
 
 def evaluate(
@@ -52,17 +60,9 @@ def evaluate(
             help="Only these: names, groups or ids by commas. Default: all that is annotated.",
         ),
     ] = "",
-    split: Annotated[str, typer.Option("--split", help="train, validation, test or all.")] = (
-        "validation"
-    ),
+    split: SplitName = "validation",
     mapping: Mapping = None,
-    map_: Annotated[
-        str,
-        typer.Option(
-            "--map", show_default=False,
-            help="What labels mean, as for 'finetune': '1:liver,2:my tumour'.",
-        ),
-    ] = "",
+    map_: LabelMap = "",
     cases: Annotated[
         int | None,
         typer.Option(
@@ -109,6 +109,7 @@ def evaluate(
     from vista3d.evaluation.report import compare as compared
     from vista3d.evaluation.run import ModelSource
     from vista3d.studies import evaluate as evaluated
+    from vista3d.studies.cases import split_named
 
     if compare:
         if output is None:
@@ -117,9 +118,7 @@ def evaluate(
         report = compared(datasets)
         report.write(output)
     else:
-        if split not in EVERY_CASE:
-            msg = f"unknown split {split!r}: one of {', '.join(EVERY_CASE)}"
-            raise UsageError(msg)
+        part = split_named(split)
         if output is not None:
             require_writable(output)
         names = _words(protocol)
@@ -130,7 +129,7 @@ def evaluate(
             official=official,
             clicks=_numbers(clicks) if clicks else None,
             classes=_words(classes),
-            split=None if split == "all" else split,  # type: ignore[arg-type]
+            split=part,
             mapping=mapping,
             labels=map_,
             cases=cases,

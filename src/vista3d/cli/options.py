@@ -50,6 +50,15 @@ Mapping = Annotated[
         help="Mapping file: what labels mean (docs/data.md). Default: the shipped one.",
     ),
 ]
+LabelMap = Annotated[
+    str,
+    typer.Option(
+        "--map",
+        show_default=False,
+        help="What labels mean, as for 'finetune': '1:liver,2:my tumour'.",
+    ),
+]
+SplitName = Annotated[str, typer.Option("--split", help="train, validation, test or all.")]
 Cache = Annotated[
     Path | None,
     typer.Option(

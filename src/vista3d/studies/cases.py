@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
 from vista3d import anatomy
 from vista3d.anatomy.lookup import key_of
@@ -39,6 +39,21 @@ class Choice:
     mapping: Path | None = None
     labels: str = ""
     limit: int | None = None
+
+
+def split_named(name: str) -> Split | None:
+    """The split that a user names; None: "all".
+
+    Raises:
+        UsageError: no split.
+    """
+    for split in get_args(Split):
+        if name == split:
+            return cast(Split, split)
+    if name == "all":
+        return None
+    msg = f"unknown split {name!r}: one of {', '.join(get_args(Split))}, all"
+    raise UsageError(msg)
 
 
 def evaluation_cases(

@@ -80,7 +80,7 @@ def draw_patch(
     centre = _centre(case, size, rng)
     coordinates = _coordinates(centre, size, rng, variation)
     tissue = _sample(case.labels, coordinates, nearest=True, outside=0).long()
-    mirror = rng.random() < 0.3 and case.case.source.mirror
+    mirror = rng.random() < 0.3 and case.case.may_be_mirrored
     labels = torch.where(tissue >= INTERIOR, 0, tissue)
     decided = (labels > 0) | (tissue == HEAD)
     if case.image is None:

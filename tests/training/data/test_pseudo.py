@@ -1,7 +1,7 @@
 import json
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +13,9 @@ from vista3d import volume as vol
 from vista3d.cli.main import main
 from vista3d.errors import InputError, UsageError
 from vista3d.inference.automatic import Segmentation
+from vista3d.training.data.case import PseudoLabel
 from vista3d.training.data.cases import read_cases
+from vista3d.training.data.prepared import prepare_arrays
 from vista3d.training.data.pseudo import attach, label_cases
 from vista3d.training.data.reliability import assess
 from vista3d.training.data.teachers import Lesson, ModelTeacher, teacher
@@ -179,6 +181,48 @@ def test_scans_that_nobody_annotated_are_learned_from(
     assert [(case.name, case.label is None) for case in cases] == [("p0", False), ("p1", True)]
     assert cases[1].pseudo is not None
     assert cases[1].pseudo.classes == {STOMACH, DUODENUM}
+
+
+def test_where_undrawn_means_nothing_the_teacher_draws(
+    data_set: Callable[..., Path], tmp_path: Path
+):
+    """The stomach is on the annotator's list of both scans, and drawn in one of them."""
+    listed = [{"case": f"p{n}", "annotated": ["stomach", "liver"]} for n in range(2)]
+    folder, out = data_set(2, cases=listed), tmp_path / "pseudo"
+    list(label_cases(read_cases(folder, None), out, Recorded(), Recorded()))
+    labels = patient(0)[1]
+    stomach = labels == 5
+    save(folder / "labelsTr" / "p0.nii.gz", np.where(stomach, 0, labels))
+    cases = read_cases(folder, None)
+    source = replace(cases[0].source, complete=False)
+    blank, drawn = attach([replace(case, source=source) for case in cases], out)
+    assert blank.pseudo is not None
+    assert blank.pseudo.classes == {STOMACH, DUODENUM}
+    spacing = 4.0
+    with_teacher = prepare_arrays(blank, spacing).labels
+    alone = prepare_arrays(replace(blank, pseudo=None), spacing).labels
+    assert (with_teacher == STOMACH).sum() > 0 == (alone == STOMACH).sum()
+    # What the annotator drew is not added to.
+    moved = np.roll(patient(1)[1], 3, 0)
+    save(folder / "labelsTr" / "p1.nii.gz", moved)
+    with_teacher = prepare_arrays(drawn, spacing).labels
+    alone = prepare_arrays(replace(drawn, pseudo=None), spacing).labels
+    np.testing.assert_array_equal(with_teacher == STOMACH, alone == STOMACH)
+
+
+def test_scans_with_a_taught_organ_of_one_side_are_not_mirrored(
+    data_set: Callable[..., Path], tmp_path: Path
+):
+    """Whatever their own labels are."""
+    folder, out = data_set(1), tmp_path / "pseudo"
+    (case,) = read_cases(folder, None)
+    case = replace(case, source=replace(case.source, mirror=True), annotated=frozenset())
+    path = save(out / "taught.nii.gz", patient(0)[1])
+    for class_id, mirrored in ((STOMACH, False), (DUODENUM, True)):
+        taught = replace(case, pseudo=PseudoLabel(path, frozenset({class_id})))
+        assert taught.may_be_mirrored is mirrored
+    assert case.may_be_mirrored
+    assert not replace(case, source=replace(case.source, mirror=False)).may_be_mirrored
 
 
 def test_an_unreliable_scan_is_not_attached(data_set: Callable[..., Path], tmp_path: Path):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vista3d import anatomy
 from vista3d.errors import InputError
 
 
@@ -27,8 +28,8 @@ class DataSource:
         complete: an annotated class without voxels is absent from the scan. False where it only
             means that nobody drew it.
         absent: global ids that cannot occur in this body region; safe negatives.
-        mirror: whether patches may be mirrored: not where a class without a partner lies on one
-            side only.
+        mirror: whether patches may be mirrored, as far as the labels say: not where a class without
+            a partner lies on one side only.
         anywhere: share of the patches that are cut out anywhere, not around a labelled structure.
         intensity: what `volume.A_MIN` and `A_MAX` HU are in the unit of the scans; None: HU.
         head: global ids that may occur from the lowest plane of a drawn brain stem upwards; no
@@ -54,7 +55,7 @@ class PseudoLabel:
 
     Attributes:
         path: label map in global ids, on the scan's grid.
-        classes: global ids whose extent it states.
+        classes: global ids whose extent it states, but for those that the annotator drew.
     """
 
     path: Path
@@ -73,7 +74,7 @@ class Case:
         label: label file, or None where only a teacher labelled the scan.
         mapping: local label value -> global class id; other values are background.
         annotated: global ids whose extent the label file states.
-        pseudo: a teacher's labels for classes that `annotated` does not have.
+        pseudo: a teacher's labels for classes that the annotator did not judge.
         supervoxels: file of supervoxel ids on the scan's grid, 0 = none.
     """
 
@@ -86,6 +87,21 @@ class Case:
     annotated: frozenset[int]
     pseudo: PseudoLabel | None = None
     supervoxels: Path | None = None
+
+    @property
+    def judged(self) -> frozenset[int]:
+        """Classes that the annotator speaks for whatever is drawn: a teacher is not asked for them.
+
+        Where a structure without a voxel was not drawn, no class: which ones are drawn is seen in
+        the label file.
+        """
+        return self.annotated if self.source.complete else frozenset()
+
+    @property
+    def may_be_mirrored(self) -> bool:
+        """Not where its data set, or the teacher in this scan, knows an organ of one side."""
+        taught = frozenset[int]() if self.pseudo is None else self.pseudo.classes
+        return self.source.mirror and anatomy.one_sided().isdisjoint(taught)
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from vista3d import anatomy
@@ -86,7 +87,7 @@ def dataset_cases(
 def _case(entry: Entry, source: DataSource, table: LabelTable, listing: Listing) -> Case:
     where = f"{listing.file.name}: {entry.name}"
     annotated = frozenset[int]() if entry.label is None else table.classes(entry.annotated, where)
-    return Case(
+    case = Case(
         name=entry.name,
         patient=entry.patient,
         source=source,
@@ -94,9 +95,11 @@ def _case(entry: Entry, source: DataSource, table: LabelTable, listing: Listing)
         label=entry.label,
         mapping=table.mapping,
         annotated=annotated,
-        pseudo=None if entry.pseudo is None else PseudoLabel(entry.pseudo, _taught() - annotated),
         supervoxels=entry.supervoxels,
     )
+    if entry.pseudo is None:
+        return case
+    return replace(case, pseudo=PseudoLabel(entry.pseudo, _taught() - case.judged))
 
 
 def _taught() -> frozenset[int]:

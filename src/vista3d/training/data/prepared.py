@@ -121,7 +121,8 @@ def _in_hu(scan: vol.Volume, intensity: tuple[float, float] | None) -> vol.Volum
 def _labels(case: Case, grid: Geometry | None) -> vol.Volume:
     """Global ids (int16) on the scan's grid, or where there is no scan on the label map's own.
 
-    The teacher fills what no annotator labelled, with the classes that are believed.
+    The teacher fills what no annotator labelled, with the classes that are believed and that the
+    annotator did not draw.
     """
     drawn = None
     if case.label is not None:
@@ -130,7 +131,8 @@ def _labels(case: Case, grid: Geometry | None) -> vol.Volume:
         grid = truth.geometry
     if case.pseudo is not None:
         taught = read_label_file(case, case.pseudo.path, grid)
-        believed = to_global(taught.array, {i: i for i in case.pseudo.classes})
+        seen = set() if drawn is None else set(np.unique(drawn.array).tolist())
+        believed = to_global(taught.array, {i: i for i in case.pseudo.classes - seen})
         if drawn is None:
             return replace(taught, array=believed)
         return replace(drawn, array=np.where(drawn.array == 0, believed, drawn.array))

@@ -82,7 +82,7 @@ def attach(cases: list[Case], folder: Path) -> list[Case]:
         if not about.is_file() or not path.is_file():
             found.append(case)
             continue
-        classes = _believed(about) - case.annotated
+        classes = _believed(about) - case.judged
         found.append(replace(case, pseudo=PseudoLabel(path, classes) if classes else None))
     return found
 
