@@ -99,7 +99,9 @@ def test_four_stages_make_a_model(
     assert (out / "model.safetensors").read_bytes() == before
     # Another seed is another run.
     assert run(*arguments, "--device", "cpu", "--seed", "5") == 2
-    assert "other seed: choose another folder" in capsys.readouterr().err
+    refused = capsys.readouterr().err
+    assert "other seed: choose another folder" in refused
+    assert f"or go on from it: --initial {out / 'model.safetensors'} -o NEW" in refused
 
 
 def test_the_stages_are_shown(data: Path, capsys: pytest.CaptureFixture[str]):

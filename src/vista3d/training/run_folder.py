@@ -30,9 +30,15 @@ def claim(path: Path, content: Mapping[str, Any], fabric: Fabric) -> None:
     other = sorted(key for key in wanted if wanted[key] != kept.get(key))
     if other:
         msg = f"{path.parent} holds a run with other {', '.join(other)}: choose another folder"
-        raise UsageError(msg)
+        raise UsageError(msg + _or_go_on(path.parent))
     fabric.barrier()  # all have read before one writes
     if fabric.is_global_zero:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, wanted)
     fabric.barrier()
+
+
+def _or_go_on(folder: Path) -> str:
+    """How to go on from the model of a run, where it has one."""
+    model = folder / "model.safetensors"
+    return f", or go on from it: --initial {model} -o NEW" if model.is_file() else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import nibabel as nib
@@ -60,13 +61,21 @@ def test_a_new_structure_from_five_scans(base: Path, dataset: Path, tmp_path: Pa
         device="cpu",
     )  # fmt: skip
     assert (tmp_path / "model.safetensors").read_bytes() == written
-    with pytest.raises(UsageError, match=r"other .*map"):
+    with pytest.raises(UsageError, match=r"other .*map.* --initial .*model\.safetensors -o NEW"):
         vista3d.finetune(base, dataset, "block:new:another", tmp_path, cases=5, steps=60)
     more = vista3d.finetune(
         model, dataset, "block:my tumour,other:new:cyst", tmp_path / "more", cases=1, steps=2,
         device="cpu",
     )  # fmt: skip
     assert more.meta.names == {346: "my tumour", 347: "cyst"}
+
+
+def test_a_class_of_the_table_is_called_by_its_name(
+    base: Path, dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO, logger="vista3d.training")
+    vista3d.finetune(base, dataset, "block:larynx", tmp_path, cases=1, steps=1, device="cpu")
+    assert "larynx starts from" in caplog.text
 
 
 def test_light_leaves_clicks_and_other_classes_alone(base: Path, dataset: Path, tmp_path: Path):

@@ -209,6 +209,7 @@ class Job:
         model = Vista3D(self.base.config).eval()
         model.load_state_dict(weights)
         model.to(self.fabric.device)
+        vocabulary = Vocabulary.of(self.base.names)
         for target in self.targets:
             if target.class_id in self.base.classes:
                 continue
@@ -216,8 +217,8 @@ class Job:
                 model, target.class_id, self.base.classes, cases, self.plan.patch
             )
             if source is not None:
-                near = Vocabulary.of(self.base.names).by_id(source).name
-                log.info("%s starts from %s", target.name or target.class_id, near)
+                name = target.name or vocabulary.by_id(target.class_id).name
+                log.info("%s starts from %s", name, vocabulary.by_id(source).name)
                 weights = with_row(weights, target.class_id, source)
         return weights
 
