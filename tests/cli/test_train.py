@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -131,3 +133,82 @@ def test_some_stages_only(data: Path, capsys: pytest.CaptureFixture[str]):
 def test_wrong_arguments(data: Path, arguments, message, capsys: pytest.CaptureFixture[str]):
     assert run("--data", str(data), *arguments) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def quiet(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """What is logged; the level of the training is what it is before any command."""
+    caplog.set_level(logging.NOTSET, logger="vista3d.training")
+    return caplog
+
+
+def test_a_run_says_how_far_it_is_and_where_it_goes_on(
+    data: Path, tiny: None, tmp_path: Path, quiet: pytest.LogCaptureFixture
+):
+    mapping = ("--mapping", str(tmp_path / "mapping.json"), "--stages", "1", "--device", "cpu")
+    arguments = ("--data", str(data), *mapping, "-o", str(tmp_path / "run"))
+    assert run(*arguments, "--minutes", "0") == 0
+    assert "out of time at step 1 of 3" in quiet.text
+    quiet.clear()
+    assert run(*arguments) == 0
+    assert "stage 1 goes on at step 1" in quiet.text
+    assert "1 step 3: loss" in quiet.text
+
+
+def test_only_the_first_process_speaks(
+    data: Path, tmp_path: Path, quiet: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    other = SimpleNamespace(is_global_zero=False)
+    monkeypatch.setattr("vista3d.training.recipe_run.make_fabric", lambda *_: other)
+    monkeypatch.setattr("vista3d.training.recipe_run.run_recipe", lambda *_, **__: True)
+    assert run("--data", str(data), "-o", str(tmp_path / "run")) == 0
+    assert logging.getLogger("vista3d.training").level == logging.NOTSET
+
+
+def test_a_dry_run_says_what_would_be_learned_from(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for file in data.rglob("*.nii.gz"):
+        file.write_bytes(b"")  # volumes are not read
+    assert run("--data", str(data), "--mapping", str(tmp_path / "mapping.json"), "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert shown.index("learning_rate") < shown.index("Dataset001_Made, train: ")
+    counts = {
+        line.split(",")[1].split(":")[0].strip(): int(line.split(": ")[1].split()[0])
+        for line in shown.splitlines()
+        if line.startswith("Dataset001_Made")
+    }
+    assert counts.keys() == {"train", "validation"}
+    assert 0 < sum(counts.values()) <= 8
+    assert "2 classes (liver, spleen)" in shown
+
+
+def test_a_dry_run_of_labels_without_meaning_says_so(
+    data: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert run("--data", str(data), "--dry-run") == 0
+    assert "no class: `vista3d data table`" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("data", "'/nonexistent' does not exist"),
+        ("label", "has no label 'organic'"),
+        ("weight", "scans to train on has labels and a weight above 0"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_refuses(
+    data: Path, tmp_path: Path, wrong: str, message: str, capsys: pytest.CaptureFixture[str]
+):
+    rules = {"label": {"labels": {"organic": "liver"}}, "weight": {"weight": 0}}.get(wrong, {})
+    file = tmp_path / "wrong.json"
+    file.write_text(json.dumps({"datasets": {"Dataset001_Made": rules} if rules else {}}))
+    place = "/nonexistent" if wrong == "data" else str(data)
+    arguments = ("--data", place, "--mapping", str(file))
+    assert run(*arguments, "--dry-run") == 4
+    said = capsys.readouterr()
+    assert message in said.err
+    assert not said.out
+    assert run(*arguments, "-o", str(tmp_path / "run"), "--device", "cpu") == 4
+    assert capsys.readouterr().err == said.err

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections import defaultdict
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +14,11 @@ import typer
 from vista3d.cli.options import Cache, Mapping, Seed
 
 if TYPE_CHECKING:
+    from vista3d.training.data.case import Case
     from vista3d.training.recipe import Recipe
+
+NAMED = 6
+"""Classes of a data set that the dry run names; `vista3d data table` shows all."""
 
 
 def train(
@@ -69,7 +75,10 @@ def train(
             "--minutes", show_default=False, help="Stop after so many; the same command goes on."
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the stages and leave.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Print the stages, and what they learn from, and leave."),
+    ] = False,
 ) -> None:
     """Train a model on partially labelled data sets and write RUN/model.safetensors.
 
@@ -86,18 +95,18 @@ def train(
         raise UsageError(msg)
     plan = _chosen(replace(recipe_by_name(recipe).shortened(share), seed=seed), stages)
     if dry_run:
-        typer.echo(table(plan))
+        cases, held_out = _listed(data, mapping, pseudo)
+        _require_some(cases)
+        typer.echo(f"{table(plan)}\n\n{taking_part({'train': cases, 'validation': held_out})}")
         return
     if output is None:
         msg = "-o RUN is missing: the folder that the run is kept in"
         raise UsageError(msg)
     require_writable(output)
     until = None if minutes is None else time.time() + 60 * minutes
-    from vista3d.training.data.cases import read_cases
     from vista3d.training.recipe_run import make_fabric, run_recipe
 
-    cases = read_cases(data, "train", mapping, pseudo=pseudo)
-    held_out = read_cases(data, "validation", mapping)
+    cases, held_out = _listed(data, mapping, pseudo)
     start = None
     if initial is not None:
         from vista3d.network.checkpoint import load_checkpoint
@@ -107,6 +116,8 @@ def train(
         start = network.state_dict(), meta
         plan = replace(plan, network=meta.config)
     fabric = make_fabric(device, processes, output)
+    if fabric.is_global_zero:
+        logging.getLogger("vista3d.training").setLevel(logging.INFO)  # hours of silence otherwise
     done = run_recipe(
         plan, cases, held_out, output, fabric, cache=cache, initial=start, until=until
     )
@@ -129,6 +140,54 @@ def _chosen(plan: Recipe, stages: str) -> Recipe:
         msg = f"--stages {stages!r} must name stages 1 to {len(plan.stages)}, such as 3,4"
         raise UsageError(msg)
     return replace(plan, stages=tuple(plan.stages[number - 1] for number in numbers))
+
+
+def _listed(data: Path, mapping: Path | None, pseudo: Path | None) -> tuple[list[Case], list[Case]]:
+    """Cases to train on, and held out; no volume is read."""
+    from vista3d.training.data.cases import read_cases
+
+    cases = read_cases(data, "train", mapping, pseudo=pseudo)
+    return cases, read_cases(data, "validation", mapping)
+
+
+def _require_some(cases: list[Case]) -> None:
+    """What the run itself would refuse."""
+    from vista3d.errors import InputError
+
+    if not any(case.source.weight > 0 for case in cases):
+        msg = f"none of the {len(cases)} scans to train on has labels and a weight above 0: see "
+        msg += "`vista3d data check`, and the mapping file"
+        raise InputError(msg)
+
+
+def taking_part(splits: dict[str, list[Case]]) -> str:
+    """A line for each data set and split: scans and classes."""
+    found: defaultdict[tuple[str, str], list[Case]] = defaultdict(list)
+    for split, cases in splits.items():
+        for case in cases:
+            found[case.source.name, split].append(case)
+    return "\n".join(
+        f"{name}, {split}: {_counted(len(own), 'scan')}, {_classes(own)}"
+        + ("" if own[0].source.weight > 0 else "; weight 0: never trained on")
+        for (name, split), own in sorted(found.items())
+    )
+
+
+def _classes(cases: list[Case]) -> str:
+    """What the labels of some cases state, the teacher's among them."""
+    from vista3d import anatomy
+
+    pseudo = (case.pseudo.classes for case in cases if case.pseudo is not None)
+    ids = sorted(frozenset[int]().union(*(case.annotated for case in cases), *pseudo))
+    if not ids:
+        return "no class: `vista3d data table` shows what the labels mean"
+    names = ", ".join(anatomy.by_id(i).name for i in ids[:NAMED])
+    return f"{_counted(len(ids), 'class')} ({names}{', ...' if len(ids) > NAMED else ''})"
+
+
+def _counted(number: int, word: str) -> str:
+    plural = "es" if word.endswith("s") else "s"
+    return f"{number} {word}{plural * (number != 1)}"
 
 
 def table(plan: Recipe) -> str:

@@ -106,7 +106,7 @@ class StageRun:
         self.model.load_state_dict(state["model"])
         self.average, self.step = state["average"], state["step"]
         self.optimiser.load_state_dict(state["optimiser"])
-        log.info("resumed %s at step %d", self.folder, self.step)
+        log.info("stage %s goes on at step %d", self.stage.name, self.step)
 
     def save(self) -> None:
         """Write the checkpoint atomically; the first process does."""
