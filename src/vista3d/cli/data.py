@@ -90,7 +90,8 @@ def _check(folder: Path, mapping: Path | None, as_json: bool) -> None:
         typer.echo(f"    fix: {finding.fix}")
     if findings:
         places = len({(finding.dataset, finding.case) for finding in findings})
-        msg = f"{len(findings)} findings in {places} places"
+        count = len(findings)
+        msg = f"{count} finding{'s' * (count != 1)} in {places} place{'s' * (places != 1)}"
         raise CohortError(msg)
     if not as_json:
         typer.echo("no problems found")
@@ -121,6 +122,18 @@ def _table(folder: Path, mapping: Path | None, as_json: bool) -> None:
                 f"  {row['value']:>5}  {row['name']:32} -> {row['id'] or '':>3} {target:32} "
                 f"({row['reason']}); annotated in {row['annotated']}, found in {row['found']}"
             )
+        if not each["named"] and (each["unnamed"] or not each["labels"]):
+            typer.echo(_how_to_name(each["dataset"], each["unnamed"]))
+
+
+def _how_to_name(dataset: str, values: dict[int, int]) -> str:
+    """What a list without label names needs."""
+    found = ", ".join(f"{value} in {count}" for value, count in values.items()) or "none"
+    wanted = {"datasets": {dataset: {"labels": {str(min(values, default=1)): "liver"}}}}
+    return (
+        f"  the list names no labels; its files have {found}. Say what a value means in a mapping "
+        f"file (--mapping): {json.dumps(wanted)}"
+    )
 
 
 def _resolved(listing: Listing, rules: MappingFile) -> dict[str, Any]:
@@ -153,6 +166,8 @@ def _resolved(listing: Listing, rules: MappingFile) -> dict[str, Any]:
         "weight": own.weight,
         "complete": own.complete,
         "absent": [anatomy.by_id(i).name for i in sorted(own.absent)],
+        "named": bool(listing.labels),
+        "unnamed": {v: n for v, n in sorted(found.items()) if v not in table.values.values()},
         "labels": [
             {
                 "value": row.value,

@@ -367,3 +367,51 @@ def test_unknown_action(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         main(["data", "chekc", str(tmp_path)])
     assert stop.value.code == 2
     assert "unknown action 'chekc'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def masks(tmp_path: Path) -> Path:
+    """A list of two columns: masks that are 0 and 1, and no names."""
+    rows = ["image,label"]
+    for n in range(3):
+        hu, labels = patient(n)
+        save(tmp_path / f"ct{n}.nii.gz", hu)
+        save(tmp_path / f"mask{n}.nii.gz", (labels == NAMES["liver"]).astype(np.uint8))
+        rows.append(f"ct{n}.nii.gz,mask{n}.nii.gz")
+    file = tmp_path / "mine.csv"
+    file.write_text("\n".join(rows))
+    return file
+
+
+def test_values_of_a_list_without_names_are_one_finding(
+    masks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    finding = _one(masks)
+    assert (finding.dataset, finding.case, finding.kind) == ("mine", "", "unknown-label")
+    assert finding.value == "1"
+    assert '"labels" of a mapping file' in finding.fix
+    assert "clear" not in finding.fix
+    with pytest.raises(SystemExit):
+        main(["data", "check", str(masks)])
+    assert "error: 1 finding in 1 place\n" in capsys.readouterr().err
+    # Named, there is nothing to find.
+    named = tmp_path / "mapping.json"
+    named.write_text(json.dumps({"datasets": {"mine": {"labels": {"1": "liver"}}}}))
+    assert check_folder(masks, named) == []
+
+
+def test_a_table_without_labels_says_how_to_name_them(
+    masks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit):
+        main(["data", "table", str(masks)])
+    shown = capsys.readouterr().out
+    assert "the list names no labels; its files have 1 in 3" in shown
+    # What it says to write works.
+    named = tmp_path / "mapping.json"
+    named.write_text(shown[shown.index('{"datasets"') :])
+    with pytest.raises(SystemExit):
+        main(["data", "table", str(masks), "--mapping", str(named)])
+    shown = capsys.readouterr().out
+    assert "liver" in shown
+    assert "names no labels" not in shown

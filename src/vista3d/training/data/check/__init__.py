@@ -17,7 +17,12 @@ from pathlib import Path
 from vista3d.training.data.cases import rules_for
 from vista3d.training.data.check.facts import Facts, measure
 from vista3d.training.data.check.finding import Finding
-from vista3d.training.data.check.rules import case_findings, dataset_findings, duplicate_findings
+from vista3d.training.data.check.rules import (
+    case_findings,
+    dataset_findings,
+    duplicate_findings,
+    unnamed_findings,
+)
 from vista3d.training.data.label_table import label_table
 from vista3d.training.data.layouts import Entry, find_listings
 
@@ -55,7 +60,10 @@ def check_folder(
     tables = {each.name: label_table(each, rules.rules(each.name)) for each in listings}
     findings: list[Finding] = []
     for listing in listings:
-        findings += dataset_findings(listing, tables[listing.name])
+        table = tables[listing.name]
+        own = [facts for (each, _), facts in zip(pairs, measured, strict=True) if each is listing]
+        findings += dataset_findings(listing, table)
+        findings += unnamed_findings(listing, table, own)
     for (listing, entry), facts in zip(pairs, measured, strict=True):
         findings += case_findings(listing, entry, tables[listing.name], facts)
     keys = [(listing.name, entry.name) for listing, entry in pairs]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from vista3d import anatomy
 from vista3d.training.data.check.duplicates import alike, identical
@@ -87,6 +87,27 @@ def dataset_findings(listing: Listing, table: LabelTable) -> Iterator[Finding]:
             )
 
 
+def unnamed_findings(
+    listing: Listing, table: LabelTable, facts: Iterable[Facts]
+) -> Iterator[Finding]:
+    """Values that a list without label names leaves without meaning; the masks are as they should.
+
+    One finding for all cases: each of them has the same.
+    """
+    found = frozenset[int]().union(*(each.voxels or () for each in facts))
+    unnamed = sorted(found - set(table.values.values()))
+    if unnamed and not listing.labels:
+        yield Finding(
+            listing.name,
+            "",
+            "unknown-label",
+            "label values that have no name",
+            ", ".join(map(str, unnamed[:5])) + ", ..." * (len(unnamed) > 5),
+            'say what they mean in "labels" of a mapping file (--mapping), or to finetune and '
+            f'evaluate by --map "{unnamed[0]}:CLASS"',
+        )
+
+
 def _torn(listing: Listing) -> Iterator[Finding]:
     """Patients whose scans the list puts on several sides."""
     listed: dict[str, list[Entry]] = defaultdict(list)
@@ -125,7 +146,7 @@ def case_findings(
             *where, "image", "reading the scan gave a warning", warning, "check the source file"
         )
     yield from _grids(where, facts)
-    yield from _values(where, entry, table, facts)
+    yield from _values(listing, entry, table, facts)
     yield from _blank(where, table, facts)
     yield from _sides(where, table, facts)
 
@@ -153,9 +174,8 @@ def _grids(where: tuple[str, str], facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _values(
-    where: tuple[str, str], entry: Entry, table: LabelTable, facts: Facts
-) -> Iterator[Finding]:
+def _values(listing: Listing, entry: Entry, table: LabelTable, facts: Facts) -> Iterator[Finding]:
+    where = (listing.name, entry.name)
     if facts.voxels is None:
         return
     if facts.fractional:
@@ -177,7 +197,7 @@ def _values(
     values = table.values
     names = {value: name for name, value in values.items()}
     unlisted = {v: n for v, n in facts.voxels.items() if v not in names}
-    if unlisted:
+    if unlisted and listing.labels:  # else it is no fault of the case: `unnamed_findings`
         yield Finding(
             *where,
             "unknown-label",
