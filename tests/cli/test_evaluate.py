@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import nibabel as nib
@@ -116,3 +117,81 @@ def test_refusals_say_what_to_do(evaluated, arguments, message):
     assert code == 2
     assert message in err
     assert not out
+
+
+@pytest.fixture
+def masks(data, tmp_path) -> Path:
+    """The two scans as a list of two columns, whose masks have no names, and a third one."""
+    image, label = data / "imagesTr" / "case0_0000.nii.gz", data / "labelsTr" / "case0.nii.gz"
+    (data / "imagesTr" / "case2_0000.nii.gz").write_bytes(image.read_bytes())
+    (data / "labelsTr" / "case2.nii.gz").write_bytes(label.read_bytes())
+    rows = [
+        f"{data.name}/imagesTr/case{n}_0000.nii.gz,{data.name}/labelsTr/case{n}.nii.gz"
+        for n in range(3)
+    ]
+    file = tmp_path / "mine.csv"
+    file.write_text("\n".join(["image,label", *rows]))
+    return file
+
+
+@pytest.fixture
+def scored(tiny_checkpoint, capsys, caplog):
+    """Call the command with the tiny network on a list; what it logs goes with its errors."""
+    model = ("--model", tiny_checkpoint, "--runtime", "torch", "--precision", "fp32")
+    caplog.set_level(logging.NOTSET, logger="vista3d.studies")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code, out, err = call(capsys, *arguments, *model)
+        return code, out, caplog.text + err
+
+    return run
+
+
+def test_which_scans_are_taken_is_said(scored, masks, tmp_path):
+    out = tmp_path / "run"
+    code, shown, err = scored(masks, "--map", "1:liver", "--split", "train", "-o", out)
+    assert code == 0
+    part = json.loads((out / "summary.json").read_text())["runs"][0]["part"]
+    assert (part["split"], part["of"]) == ("train", 3)
+    assert 0 < part["scans"] < 3
+    text = f"plit train: {part['scans']} of 3 scans; --split all takes all"
+    assert f"s{text}" in err
+    for report in (shown, (out / "tables.md").read_text(), (out / "report.html").read_text()):
+        assert f"S{text}." in report
+
+
+def test_nothing_is_offered_where_all_are_taken(scored, masks):
+    code, shown, _ = scored(masks, "--map", "1:liver", "--split", "all", "--cases", 2)
+    assert code == 0
+    assert "Split all: 2 of 3 scans." in shown
+
+
+def test_a_list_without_names_is_told_how_to_name(scored, masks):
+    code, _, err = scored(masks, "--split", "all")
+    assert code == 2
+    assert "no label means a structure. Say what they mean: " in err
+    assert '--map "1:liver", or --mapping FILE' in err
+    code, _, err = scored(masks, "--split", "all", "--classes", "spleen")
+    assert code == 2
+    assert "no label means a structure: say which one means 'spleen': --map" in err
+    code, _, err = scored(masks, "--split", "all", "--protocol", "zero-shot")
+    assert code == 2
+    assert '--map "1:new:my tumour"' in err
+
+
+def test_labels_that_mean_no_class_of_the_model_are_named(scored, data):
+    about = data / "dataset.json"
+    about.write_text(about.read_text().replace("liver", "lump"))
+    code, _, err = scored(data, "--split", "all")
+    assert code == 2
+    assert "the labels (lump) mean none of its classes" in err
+    assert 'Say what they mean: --map "1:liver"' in err
+
+
+def test_a_class_that_nobody_looked_for_here_is_no_question_of_names(scored, data):
+    about = json.loads((data / "dataset.json").read_text())
+    about["cases"] = [{"case": f"case{n}", "annotated": []} for n in range(2)]
+    (data / "dataset.json").write_text(json.dumps(about))
+    code, _, err = scored(data, "--split", "all")
+    assert code == 2
+    assert "choose another protocol, split or classes" in err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -121,6 +122,7 @@ def evaluate(
         part = split_named(split)
         if output is not None:
             require_writable(output)
+        logging.getLogger("vista3d.studies").setLevel(logging.INFO)  # says which scans are taken
         names = _words(protocol)
         report = evaluated(
             ModelSource(model, device, runtime, precision),

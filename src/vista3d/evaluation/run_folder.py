@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from vista3d.errors import InputError, UsageError
 from vista3d.evaluation import case_file
 from vista3d.evaluation.case_run import in_order
+from vista3d.evaluation.part import Part
 from vista3d.evaluation.protocols import PROTOCOLS
 from vista3d.evaluation.row import Row
 from vista3d.evaluation.run import CaseEnd
@@ -41,6 +42,7 @@ class Run:
         failures: case -> why it failed.
         name: tells runs apart that are shown side by side.
         pictures: (data set, case) -> picture of the structure that went worst.
+        part: which scans; None where a run was written before that was kept.
     """
 
     settings: Settings
@@ -49,6 +51,7 @@ class Run:
     failures: dict[str, str]
     name: str = ""
     pictures: dict[tuple[str, str], Path] | None = None
+    part: Part | None = None
 
     @cached_property
     def lines(self) -> list[Line]:
@@ -57,7 +60,11 @@ class Run:
 
 
 def collect(
-    ends: list[CaseEnd], settings: Settings, model: dict[str, Any], folder: Path | None
+    ends: list[CaseEnd],
+    settings: Settings,
+    model: dict[str, Any],
+    folder: Path | None,
+    part: Part | None = None,
 ) -> Run:
     """A run from how its cases ended; written to `folder`, if there is one."""
     rows = told_apart(row for end in ends for row in end.rows)
@@ -75,6 +82,7 @@ def collect(
             "format": FORMAT,
             "settings": settings.document(),
             "model": model,
+            "part": None if part is None else asdict(part),
             "failures": failures,
             "cases": [
                 {"dataset": key[0], "case": key[1], "file": path.relative_to(own).as_posix()}
@@ -83,7 +91,7 @@ def collect(
         }
         write_json(own / RUN_FILE, document)
     name = model["name"]
-    return Run(settings, model, rows, failures, name, _existing(files))
+    return Run(settings, model, rows, failures, name, _existing(files), part)
 
 
 def read_runs(folder: Path) -> list[Run]:
@@ -108,6 +116,7 @@ def _read(file: Path, name: str) -> Run:
         settings = Settings.from_document(document["settings"])
         _ = settings.experiment  # there is such a protocol
         model, failures = document["model"], document["failures"]
+        part = Part(**document["part"]) if document.get("part") else None
         for case in document["cases"]:
             path = file.parent / case["file"]
             about = json.loads(path.read_text("utf-8"))
@@ -119,7 +128,7 @@ def _read(file: Path, name: str) -> Run:
     except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
         msg = f"{file} or a case of it is damaged ({error!r}): run the evaluation again"
         raise InputError(msg) from error
-    return Run(settings, model, told_apart(rows), failures, name, _existing(pictures))
+    return Run(settings, model, told_apart(rows), failures, name, _existing(pictures), part)
 
 
 def told_apart(rows: Iterable[Row]) -> tuple[Row, ...]:

@@ -35,7 +35,9 @@ def select(
     for name in structures:
         if not any(_named(target, name, vocabulary) for case in cases for target in case.targets):
             there = sorted({target.name for case in cases for target in case.targets})
-            msg = f"no case annotates {name!r}: the data sets have {', '.join(there) or 'nothing'}"
+            msg = f"no case annotates {name!r}: the data sets have {', '.join(there)}"
+            if not there:
+                msg = f'no label means a structure: say which one means {name!r}: --map "1:{name}"'
             raise UsageError(msg)
 
     def wanted(target: Target) -> bool:

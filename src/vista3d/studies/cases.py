@@ -11,6 +11,7 @@ from vista3d import anatomy
 from vista3d.anatomy.lookup import key_of
 from vista3d.errors import UsageError
 from vista3d.evaluation.case import EvaluationCase, Target
+from vista3d.evaluation.part import Part
 from vista3d.training.data.case import Case
 from vista3d.training.data.cases import dataset_cases, rules_for
 from vista3d.training.data.label_table import LabelTable, label_table
@@ -59,7 +60,14 @@ def split_named(name: str) -> Split | None:
 def evaluation_cases(
     paths: Iterable[Path], choice: Choice, meta: CheckpointMeta
 ) -> list[EvaluationCase]:
-    """Scans with a truth, by data set and name.
+    """As `chosen_cases`, without saying how many there are besides."""
+    return chosen_cases(paths, choice, meta)[0]
+
+
+def chosen_cases(
+    paths: Iterable[Path], choice: Choice, meta: CheckpointMeta
+) -> tuple[list[EvaluationCase], Part]:
+    """Scans with a truth, by data set and name; and which part of all they are.
 
     Args:
         paths: see `training.data.layouts.find_listings`.
@@ -77,6 +85,7 @@ def evaluation_cases(
         msg = f"--map is for one data set, and there are {len(listings)}: use a mapping file"
         raise UsageError(msg)
     out: list[EvaluationCase] = []
+    total = 0
     for listing in listings:
         rules = file.rules(listing.name)
         if choice.labels:
@@ -87,6 +96,7 @@ def evaluation_cases(
         own = MappingFile(file.name, file.head, {**file.datasets, listing.name: rules})
         table = label_table(listing, rules)
         cases = dataset_cases(listing, own, choice.split)
+        total += sum(None not in (each.image, each.label) for each in listing.entries)
         made = (_case(case, table, vocabulary) for case in cases)
         out += [case for case in made if case is not None][: choice.limit]
     if not out:
@@ -94,10 +104,11 @@ def evaluation_cases(
         msg = f"{names}: no scan has a truth"
         if choice.split:
             msg = (
-                f"{names}: no scan of the {choice.split} split has a truth: take another (--split)"
+                f"{names}: no scan of the {choice.split} split has a truth: "
+                "take another (--split), or all"
             )
         raise UsageError(msg)
-    return out
+    return out, Part(choice.split or "all", len(out), total)
 
 
 def _with_own(rules: Rules, listing: Listing, vocabulary: anatomy.Vocabulary) -> Rules:

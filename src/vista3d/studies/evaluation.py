@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from vista3d.anatomy import Vocabulary
 from vista3d.errors import InputError, UsageError
 from vista3d.evaluation.case import EvaluationCase
 from vista3d.evaluation.metrics import TOLERANCE_MM
@@ -17,7 +18,7 @@ from vista3d.evaluation.report import Report
 from vista3d.evaluation.run import Listener, ModelSource, run_cases
 from vista3d.evaluation.run_folder import Run, collect, read_runs
 from vista3d.evaluation.settings import Settings, describe_model
-from vista3d.studies.cases import Choice, evaluation_cases
+from vista3d.studies.cases import Choice, chosen_cases
 from vista3d.training.data.splits import Split
 from vista3d.training.finetuning.export import fingerprint
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from vista3d.network.metadata import CheckpointMeta
 
 log = logging.getLogger(__name__)
+
+_OTHERWISE = "choose another protocol, split or classes"
 
 
 def evaluate(
@@ -92,7 +95,9 @@ def evaluate(
     source = ModelSource(str(model)) if isinstance(model, str | Path) else None
     source = model if isinstance(model, ModelSource) else source
     loaded = source.load() if source is not None else cast("Model", model)
-    found = evaluation_cases(map(Path, paths), Choice(split, mapping, labels, cases), loaded.meta)
+    choice = Choice(split, mapping, labels, cases)
+    found, part = chosen_cases(map(Path, paths), choice, loaded.meta)
+    log.info("%s", part)
     _warn_of_seen(found, loaded.meta)
     runs = []
     for plan in plans:
@@ -100,14 +105,15 @@ def evaluate(
             found, loaded, plan, output, source=source, processes=processes, listen=listen
         )
         if ends:
-            runs.append(collect(ends, plan, describe_model(loaded), output))
+            runs.append(collect(ends, plan, describe_model(loaded), output, part))
     if not runs:
         kinds = " and ".join(sorted({plan.experiment.targets for plan in plans}))
         msg = (
             f"none of the {len(found)} scans annotates a structure for {', '.join(names)} "
-            f"({kinds} to model {loaded.meta.name!r}): choose another protocol, split or classes"
+            f"({kinds} to model {loaded.meta.name!r}): "
         )
-        raise UsageError(msg)
+        novel = all(plan.experiment.targets == "novel" for plan in plans)
+        raise UsageError(msg + (_how_to_name(found, loaded.meta, novel) or _OTHERWISE))
     report = Report(tuple(runs))
     if output is not None:
         Report(_with_earlier(report.runs, output)).write(output)
@@ -121,6 +127,31 @@ def evaluate(
             raise UsageError(msg)
         log.warning(msg)
     return report
+
+
+def _how_to_name(cases: Sequence[EvaluationCase], meta: CheckpointMeta, novel: bool) -> str:
+    """What to do where no label means a class of the model; "" where one does.
+
+    Args:
+        novel: only structures that the model does not know are asked for.
+    """
+    targets = [target for case in cases for target in case.targets]
+    meant = {i for case in cases for i in case.prompts}.union(t.class_id for t in targets)
+    if not meant.isdisjoint(meta.classes):
+        return ""
+    example = meta.classes[0]
+    name = "new:my tumour" if novel else Vocabulary.of(meta.names).by_id(example).name
+    ways = [f'--map "{targets[0].values[0] if targets else 1}:{name}"']
+    if len({case.dataset for case in cases}) > 1:
+        ways[0] += " for one data set at a time"
+    if not novel and example not in meta.names:  # a mapping file knows no model's own classes
+        ways.append("--mapping FILE")
+    names = list(dict.fromkeys(target.name for target in targets))
+    listed = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
+    what = (
+        f"the labels ({listed}) mean none of its classes" if names else "no label means a structure"
+    )
+    return f"{what}. Say what they mean: {', or '.join(ways)}"
 
 
 def _with_earlier(runs: Sequence[Run], folder: Path) -> tuple[Run, ...]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from vista3d.errors import InputError
 from vista3d.evaluation.metrics import Score
+from vista3d.evaluation.part import Part
 from vista3d.evaluation.report import Report, compare
 from vista3d.evaluation.report.markdown import markdown
 from vista3d.evaluation.row import Row
@@ -123,3 +125,20 @@ def test_surface_dice_of_other_tolerances_is_told(tmp_path, caplog):
         file.write_text(file.read_text().replace('"tolerance_mm": 1.0', '"tolerance_mm": 2.0'))
     compare(folders)
     assert "a and b (clicks) have surface Dice of 1 and 2 mm" in caplog.text
+
+
+def test_runs_of_other_scans_say_so_each(tmp_path):
+    some = replace(run([row(0.5)], "one"), part=Part("validation", 1, 3))
+    report = Report((some, replace(run([row(0.6)], "two"), part=Part("all", 3, 3))))
+    text = page(report, tmp_path)
+    assert "one, clicks: split validation: 1 of 3 scans; --split all takes all." in text
+    assert "two, clicks: split all: 3 of 3 scans." in text
+    first, second = json.loads((tmp_path / "summary.json").read_text())["runs"]
+    assert first["part"] == {"split": "validation", "scans": 1, "of": 3}
+    assert second["part"]["split"] == "all"
+
+
+def test_a_run_from_before_parts_were_kept_is_shown_without(tmp_path):
+    (old,) = read_runs(folder(tmp_path / "old", [row(0.5)]))
+    assert old.part is None
+    assert "plit " not in markdown(Report((old,)).listed)

@@ -27,6 +27,7 @@ def summary_document(listed: Listed) -> dict[str, Any]:
                 "name": run.name,
                 "settings": run.settings.document(),
                 "model": run.model,
+                "part": None if run.part is None else asdict(run.part),
                 "scans": len({row.scan for row in run.rows}),
                 "failures": run.failures,
                 "figures": [_finite(asdict(line)) for line in run.lines],

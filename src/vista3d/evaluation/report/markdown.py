@@ -36,6 +36,8 @@ def _run(run: Run, better: Sequence[Difference]) -> Iterator[str]:
     sure = any(interval(line.dice) for line in run.lines)
     dice = "Dice with 95% intervals" if sure else "Dice"
     yield f"**{settings.protocol}{rules}** ({run.name}, {counted}, {dice})"
+    if run.part is not None:
+        yield run.part.sentence
     if not run.lines:
         yield "No scan could be evaluated."
         return

@@ -159,11 +159,19 @@ def write_page(path: Path, listed: Listed) -> Path:
         runs=[run for run, _ in listed],
         names=names,
         datasets=sorted(Counter(dataset for dataset, _ in scans).items()),
+        parts=_parts([run for run, _ in listed]),
         all_structures=ALL,
     )
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
+
+
+def _parts(runs: Sequence[Run]) -> list[str]:
+    """Which scans the runs took; once, where that is the same of all."""
+    if len({run.part for run in runs}) == 1:
+        return [run.part.sentence for run in runs[:1] if run.part]
+    return [f"{run.name}, {run.settings.label}: {run.part}." for run in runs if run.part]
 
 
 @cache
