@@ -51,17 +51,26 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The four stages of the mini recipe, at sizes for a test."""
-    stages = (
+TINY_MINI = recipes.Recipe(
+    "mini",
+    TINY,
+    4.0,
+    (
         replace(AUTO, name="1", steps=3, lesions=0.5),
         replace(AUTO, name="2", steps=2, sampling="datasets"),
         replace(POINTS, name="3", steps=2, supervoxels=True, lead_in=1),
         replace(POINTS, name="4", steps=2),
-    )
-    made = recipes.Recipe("mini", TINY, 4.0, stages, segments=20, ema=0.9)
-    monkeypatch.setitem(recipes.RECIPES, "mini", made)
+    ),
+    segments=20,
+    ema=0.9,
+)
+"""The four stages of the mini recipe, at sizes for a test."""
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`mini` is `TINY_MINI`."""
+    monkeypatch.setitem(recipes.RECIPES, "mini", TINY_MINI)
 
 
 def run(*arguments: str) -> int:

@@ -17,7 +17,7 @@ from tests.training.recipes import AUTO, fabric, recipe
 from vista3d.errors import InputError, UsageError, WeightsError
 from vista3d.network.checkpoint import load_checkpoint
 from vista3d.training.data.case import Case, DataSource
-from vista3d.training.recipe_run import run_recipe
+from vista3d.training.recipe_run import make_fabric, run_recipe
 
 TWO = recipe(replace(AUTO, name="one", steps=2), replace(AUTO, name="two", steps=2))
 
@@ -98,3 +98,20 @@ def test_nothing_to_learn_from_is_told(case: Case, tmp_path: Path):
         with pytest.raises(InputError, match=r"none of the \d scans to train on"):
             run_recipe(TWO, cases, [], tmp_path / "run", fabric())
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("here", "machines", "everywhere", "asked", "message"),
+    [
+        (2, 1, 2, 1, "--processes 1, and torchrun started 2 on this machine: leave it out"),
+        (2, 2, 3, None, "torchrun started 3 processes on 2 machines, 2 on this one: give --nproc"),
+    ],
+)
+def test_torchrun_decides_how_many(
+    here, machines, everywhere, asked, message, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    said = {"LOCAL_WORLD_SIZE": here, "GROUP_WORLD_SIZE": machines, "WORLD_SIZE": everywhere}
+    for name, value in {**said, "TORCHELASTIC_RUN_ID": "none"}.items():
+        monkeypatch.setenv(name, str(value))
+    with pytest.raises(UsageError, match=message):
+        make_fabric("cpu", asked, tmp_path)

@@ -66,9 +66,14 @@ def train(
     seed: Seed = 0,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     processes: Annotated[
-        int,
-        typer.Option("--processes", min=1, help="On this machine, one per GPU; see also torchrun."),
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--processes",
+            min=1,
+            show_default=False,
+            help="On this machine, one per GPU. Default: 1; under torchrun, as many as it started.",
+        ),
+    ] = None,
     minutes: Annotated[
         float | None,
         typer.Option(

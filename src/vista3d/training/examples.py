@@ -67,18 +67,33 @@ def choose_case(cases: list[Prepared], sampling: Sampling, rng: np.random.Genera
 
 
 def prepare_all(
-    cases: list[Case], cache: Path, spacing: float, segments: int | None = None
+    cases: list[Case],
+    cache: Path,
+    spacing: float,
+    segments: int | None = None,
+    place: tuple[int, int] = (0, 1),
 ) -> list[Prepared]:
     """Cases on the model's grid; with `segments`, scans without supervoxels get some.
 
     Those come from intensities: they need no weights, and the teacher of the paper, SAM, is run
     beforehand (`vista3d supervoxels`) and named in the data set's list.
+
+    Args:
+        cases: what.
+        cache: folder that any number of processes and machines may share.
+        spacing: isotropic voxel size, mm.
+        segments: supervoxels of a scan; None: no supervoxels.
+        place: number of this process, and of all. Each begins at another case and finds ready what
+            the others have made, so that no case is prepared by all of them.
     """
     if segments is None:
-        store = Store(cache / "plain")
-        return [store.get(case, spacing) for case in cases]
-    store = Store(cache / f"supervoxels-{segments}")
-    return [store.get(case, spacing, _Segmented(segments)) for case in cases]
+        store, build = Store(cache / "plain"), prepare_arrays
+    else:
+        store, build = Store(cache / f"supervoxels-{segments}"), _Segmented(segments)
+    start = len(cases) * place[0] // place[1]
+    found = [store.get(case, spacing, build) for case in cases[start:] + cases[:start]]
+    first = len(cases) - start
+    return found[first:] + found[:first]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,9 +22,10 @@ from typing import Any
 
 from lightning_fabric import Fabric
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch import Tensor
 
-from vista3d.errors import InputError
+from vista3d.errors import InputError, UsageError
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.training.data.case import Case
 from vista3d.training.examples import prepare_all
@@ -36,24 +38,45 @@ from vista3d.training.stage_run import StageRun
 log = logging.getLogger(__name__)
 
 
-def make_fabric(device: str, processes: int, output: Path) -> Fabric:
+def make_fabric(device: str, processes: int | None, output: Path) -> Fabric:
     """Launched: in each of its processes, with TensorBoard logs in `output`.
 
     What is computed in half precision is decided where it is computed (`precision.mixed`).
 
     Args:
         device: "cpu", "cuda" or "auto".
-        processes: on this machine; torchrun's own settings win for several machines.
+        processes: on this machine; None: as many as torchrun started, and one without it.
         output: run folder.
+
+    Raises:
+        UsageError: torchrun started another number, or not the same on every machine.
     """
+    here, machines = _layout(processes)
     fabric = Fabric(
         accelerator=device,
-        devices=processes,
-        strategy="ddp" if processes > 1 else "auto",
+        devices=here,
+        num_nodes=machines,
+        strategy="ddp" if here * machines > 1 else "auto",
         loggers=TensorBoardLogger(output, name="tensorboard", version=""),
     )
     fabric.launch()
     return fabric
+
+
+def _layout(processes: int | None) -> tuple[int, int]:
+    """Processes on this machine, and machines; torchrun has started them and says how many."""
+    if not TorchElasticEnvironment.detect():
+        return processes or 1, 1
+    names = ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "WORLD_SIZE")
+    here, machines, everywhere = (int(os.environ[name]) for name in names)
+    if processes not in (None, here):
+        msg = f"--processes {processes}, and torchrun started {here} on this machine: leave it out"
+        raise UsageError(msg)
+    if here * machines != everywhere:
+        msg = f"torchrun started {everywhere} processes on {machines} machines, {here} on this one:"
+        msg += " give --nproc-per-node the same number on every machine"
+        raise UsageError(msg)
+    return here, machines
 
 
 def run_recipe(
@@ -84,7 +107,7 @@ def run_recipe(
 
     Raises:
         UsageError: the folder holds a run of another recipe, of other scans or labels, or from
-            other weights.
+            other weights; or machines do not share it.
         InputError: nothing to learn from.
     """
     if not any(case.source.weight > 0 for case in cases):
@@ -94,7 +117,8 @@ def run_recipe(
     weights, before = (None, None) if initial is None else initial
     claim(output / "recipe.json", _content(recipe, cases, before), fabric)
     store = cache or output / "prepared"
-    validated = prepare_all(held_out, store, recipe.spacing)
+    place = fabric.global_rank, fabric.world_size
+    validated = prepare_all(held_out, store, recipe.spacing, place=place)
     for number, stage in enumerate(recipe.stages):
         folder = output / stage.name
         finished = finished_stage(folder)
@@ -107,7 +131,7 @@ def run_recipe(
             elif weights is not None:
                 weights = adopt_decoder(weights)
         segments = recipe.segments if isinstance(stage, PointStage) and stage.supervoxels else None
-        prepared = prepare_all(cases, store, recipe.spacing, segments)
+        prepared = prepare_all(cases, store, recipe.spacing, segments, place)
         length = stage.length(len(prepared), fabric.world_size)
         run = StageRun(recipe, number, folder, fabric, length, weights)
         run.fit(prepared, validated, until=until)

@@ -17,6 +17,7 @@ import pytest
 
 from tests.training.data.conftest import RAS, patient, save
 from vista3d.errors import GeometryError, InputError
+from vista3d.training import examples
 from vista3d.training.data import digests, prepared
 from vista3d.training.data.case import Case, PseudoLabel
 from vista3d.training.data.cases import read_cases
@@ -239,6 +240,24 @@ def test_prepared_travels_between_processes(cases: list[Case], tmp_path: Path, w
     copy = pickle.loads(pickle.dumps(held))
     np.testing.assert_array_equal(copy[1].labels[WHOLE], held[1].labels[WHOLE])
     assert [one.case.name for one in copy] == ["p0", "p1", "p2"]
+
+
+def test_processes_begin_at_different_cases(
+    cases: list[Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    made: list[str] = []
+
+    def build(case: Case, spacing: float) -> Arrays:
+        made.append(case.name)
+        return prepare_arrays(case, spacing)
+
+    monkeypatch.setattr(examples, "prepare_arrays", build)
+    found = examples.prepare_all(cases, tmp_path, 4.0, place=(1, 2))
+    assert made == ["p1", "p2", "p0"]
+    assert [one.case.name for one in found] == ["p0", "p1", "p2"]
+    # Where the other has made them, nothing is left to do.
+    examples.prepare_all(cases, tmp_path, 4.0, place=(0, 2))
+    assert len(made) == 3
 
 
 def test_label_map_without_a_scan_gets_a_body(cases: list[Case]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -15,6 +16,7 @@ import vista3d
 from tests.training.finetuning.made import AFFINE, draw, make_dataset
 from vista3d.errors import UnknownClassError, UsageError
 from vista3d.network.checkpoint import read_checkpoint
+from vista3d.training.finetuning import job
 from vista3d.training.finetuning.nearest import ROWS
 
 
@@ -145,3 +147,11 @@ def test_numbers_above_zero(base: Path, dataset: Path, tmp_path: Path):
         vista3d.finetune(base, dataset, "1:liver", tmp_path, patch=50)
     with pytest.raises(UsageError, match="patch 16 must be a multiple of 16 from 32 on"):
         vista3d.finetune(base, dataset, "1:liver", tmp_path, patch=16)
+
+
+def test_torchrun_is_refused(
+    base: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(job, "make_fabric", lambda *_: SimpleNamespace(world_size=2))
+    with pytest.raises(UsageError, match="one process: start it without torchrun"):
+        vista3d.finetune(base, dataset, "1:liver", tmp_path / "run")

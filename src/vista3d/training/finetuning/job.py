@@ -104,7 +104,10 @@ def plan_job(
         raise UsageError(msg)
     targets = parse_targets(asked.map, Vocabulary.of(base.names), base.config.embeddings)
     scans = choose(dataset, targets, asked.cases)
-    fabric = make_fabric(device, 1, output)
+    fabric = make_fabric(device, None, output)
+    if fabric.world_size > 1:
+        msg = "fine-tuning is the work of one process: start it without torchrun"
+        raise UsageError(msg)
     plan = make_plan(
         scans.measured, targets, base, spacing=asked.spacing, patch=asked.patch,
         pieces=asked.pieces,
