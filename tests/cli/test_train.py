@@ -115,6 +115,14 @@ def test_four_stages_make_a_model(
     assert f"or go on from it: --initial {out / 'model.safetensors'} -o NEW" in refused
 
 
+def test_a_cache_that_is_too_small(
+    data: Path, tiny: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    arguments = ("--mapping", str(tmp_path / "mapping.json"), "-o", str(tmp_path / "run"))
+    assert run("--data", str(data), *arguments, "--device", "cpu", "--cache-gb", "1e-6") == 4
+    assert "may hold 0.0 MB: allow more (--cache-gb)" in capsys.readouterr().err
+
+
 def test_the_stages_are_shown(data: Path, capsys: pytest.CaptureFixture[str]):
     assert run("--data", str(data), "--recipe", "paper", "--dry-run") == 0
     shown = capsys.readouterr().out

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from vista3d.cli.options import Cache, Seed
+from vista3d.cli.options import Cache, CacheGb, Seed
 
 
 def finetune(
@@ -77,6 +77,7 @@ def finetune(
     seed: Seed = 0,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     cache: Cache = None,
+    cache_gb: CacheGb = 50.0,
 ) -> None:
     """Fine-tune a model on a data set and write RUN/model.safetensors.
 
@@ -92,7 +93,7 @@ def finetune(
     model = tune(
         initial, data, map_, output, cases=cases, mode=mode, points=points, minutes=minutes,
         steps=steps, spacing=spacing, patch=patch, pieces=pieces, seed=seed, device=device,
-        cache=cache,
+        cache=cache, cache_bytes=round(cache_gb * 1e9),
     )  # fmt: skip
     names = ", ".join(f"{i} {model.vocabulary.by_id(i).name}" for i in model.meta.classes)
     typer.echo(f"{output / 'model.safetensors'}: {names}")

@@ -65,6 +65,15 @@ Cache = Annotated[
         "--cache", show_default=False, help="Folder of prepared scans. Default: in the run folder."
     ),
 ]
+CacheGb = Annotated[
+    float,
+    typer.Option(
+        "--cache-gb",
+        min=0.0,
+        max=1e6,
+        help="That it may hold; beyond, what was read longest ago goes.",
+    ),
+]
 
 Series = Annotated[
     str | None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vista3d.cli.options import Cache, Mapping, Seed
+from vista3d.cli.options import Cache, CacheGb, Mapping, Seed
 
 if TYPE_CHECKING:
     from vista3d.training.data.case import Case
@@ -45,6 +45,7 @@ def train(
         typer.Option("--pseudo", show_default=False, help="Labels made by 'vista3d data label'."),
     ] = None,
     cache: Cache = None,
+    cache_gb: CacheGb = 50.0,
     initial: Annotated[
         str | None,
         typer.Option(
@@ -124,8 +125,9 @@ def train(
     if fabric.is_global_zero:
         logging.getLogger("vista3d.training").setLevel(logging.INFO)  # hours of silence otherwise
     done = run_recipe(
-        plan, cases, held_out, output, fabric, cache=cache, initial=start, until=until
-    )
+        plan, cases, held_out, output, fabric,
+        cache=cache, cache_bytes=round(cache_gb * 1e9), initial=start, until=until,
+    )  # fmt: skip
     if fabric.is_global_zero:
         state = "done" if done else "stopped before its end: run the same command to go on"
         typer.echo(f"{output / 'model.safetensors'}: {state}")

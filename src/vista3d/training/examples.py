@@ -19,7 +19,7 @@ from vista3d.supervoxels import IntensityTeacher, segment_array
 from vista3d.training.augmentation import Patch, draw_patch
 from vista3d.training.data.case import Case
 from vista3d.training.data.prepared import Arrays, Prepared, prepare_arrays
-from vista3d.training.data.store import Store
+from vista3d.training.data.store import DEFAULT_BYTES, Store
 from vista3d.training.recipe import AutoStage, PointStage, Recipe, Sampling
 from vista3d.training.sampler import WITHOUT_SUPERVOXELS, Target, draw_balls, draw_targets
 from vista3d.training.synthetic.lesion_kinds import ORGANS
@@ -72,6 +72,7 @@ def prepare_all(
     spacing: float,
     segments: int | None = None,
     place: tuple[int, int] = (0, 1),
+    max_bytes: int = DEFAULT_BYTES,
 ) -> list[Prepared]:
     """Cases on the model's grid; with `segments`, scans without supervoxels get some.
 
@@ -85,11 +86,11 @@ def prepare_all(
         segments: supervoxels of a scan; None: no supervoxels.
         place: number of this process, and of all. Each begins at another case and finds ready what
             the others have made, so that no case is prepared by all of them.
+        max_bytes: that the cache may hold, with supervoxels and without.
     """
-    if segments is None:
-        store, build = Store(cache / "plain"), prepare_arrays
-    else:
-        store, build = Store(cache / f"supervoxels-{segments}"), _Segmented(segments)
+    name = "plain" if segments is None else f"supervoxels-{segments}"
+    store = Store(cache / name, max_bytes, whole=cache)
+    build = prepare_arrays if segments is None else _Segmented(segments)
     start = len(cases) * place[0] // place[1]
     found = [store.get(case, spacing, build) for case in cases[start:] + cases[:start]]
     first = len(cases) - start

@@ -28,6 +28,7 @@ from torch import Tensor
 from vista3d.errors import InputError, UsageError
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.training.data.case import Case
+from vista3d.training.data.store import DEFAULT_BYTES
 from vista3d.training.examples import prepare_all
 from vista3d.training.export import export, finished_stage, keep_finished
 from vista3d.training.initial import adopt_decoder
@@ -87,6 +88,7 @@ def run_recipe(
     fabric: Fabric,
     *,
     cache: Path | None = None,
+    cache_bytes: int = DEFAULT_BYTES,
     initial: tuple[Mapping[str, Tensor], CheckpointMeta] | None = None,
     until: float | None = None,
 ) -> bool:
@@ -99,6 +101,7 @@ def run_recipe(
         output: run folder.
         fabric: see `make_fabric`.
         cache: of prepared volumes; None: in the run folder.
+        cache_bytes: that it may hold.
         initial: weights to start from, and what they say of themselves.
         until: wall-clock time to stop at (seconds since the epoch).
 
@@ -118,7 +121,7 @@ def run_recipe(
     claim(output / "recipe.json", _content(recipe, cases, before), fabric)
     store = cache or output / "prepared"
     place = fabric.global_rank, fabric.world_size
-    validated = prepare_all(held_out, store, recipe.spacing, place=place)
+    validated = prepare_all(held_out, store, recipe.spacing, None, place, cache_bytes)
     for number, stage in enumerate(recipe.stages):
         folder = output / stage.name
         finished = finished_stage(folder)
@@ -131,7 +134,7 @@ def run_recipe(
             elif weights is not None:
                 weights = adopt_decoder(weights)
         segments = recipe.segments if isinstance(stage, PointStage) and stage.supervoxels else None
-        prepared = prepare_all(cases, store, recipe.spacing, segments, place)
+        prepared = prepare_all(cases, store, recipe.spacing, segments, place, cache_bytes)
         length = stage.length(len(prepared), fabric.world_size)
         run = StageRun(recipe, number, folder, fabric, length, weights)
         run.fit(prepared, validated, until=until)

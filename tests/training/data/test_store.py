@@ -137,6 +137,28 @@ def test_a_case_that_was_removed_is_prepared_again_for_its_holder(
         assert len(_entries(store)) == 1
 
 
+def test_stores_in_one_folder_have_one_limit(cases: list[Case], tmp_path: Path):
+    """A cache without supervoxels and with: both together hold no more."""
+    cache = tmp_path / "cache"
+    foreign = cache / "plain" / "notes"
+    foreign.mkdir(parents=True)
+    (held,) = examples.prepare_all(cases[:1], cache, 4.0)
+    limit = int(2.6 * _size(held.labels.entry.folder))  # type: ignore[attr-defined]
+    for segments in (None, 20):
+        for case in cases:
+            examples.prepare_all([case], cache, 4.0, segments, max_bytes=limit)
+    kept = [path for path in cache.glob("*/*") if path.is_dir() and path != foreign]
+    assert sum(map(_size, kept)) <= limit
+    assert {path.parent.name for path in kept} == {"supervoxels-20"}
+    assert foreign.is_dir()
+    # Read again, they come back, and others go.
+    (again,) = examples.prepare_all(cases[:1], cache, 4.0, max_bytes=limit)
+    expected = prepare_arrays(cases[0], 4.0).labels
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(again)).labels[WHOLE], expected)
+    kept = [path for path in cache.glob("*/*") if path.is_dir() and path != foreign]
+    assert sum(map(_size, kept)) <= limit
+
+
 def test_a_case_larger_than_the_store_says_so(cases: list[Case], tmp_path: Path):
     with pytest.raises(InputError, match=r"the whole store may hold 0\.0 MB: allow more"):
         Store(tmp_path / "store", 1000).get(cases[0], 4.0)

@@ -6,7 +6,8 @@
 
 The key is a hash of the files' bytes, the mapping, the spacing and VERSION: a corrected label file
 is another key. An entry is written into a hidden folder and renamed, so a killed process leaves no
-half entry; the leftovers go after an hour.
+half entry; the leftovers go after an hour. Stores beside each other in one folder may have a limit
+together.
 
 Any number of processes may share a store. There are no locks: two that prepare the same case
 both do the work, and the second to finish throws its own away. Beyond the limit the entries that
@@ -24,6 +25,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import time
@@ -57,6 +59,9 @@ _FILL = 0.95
 _LOOK = 0.02
 """Share of the limit that a process writes between two looks."""
 
+_KEY = re.compile("[0-9a-f]{24}")
+"""Of an entry's folder; nothing that is called otherwise is counted or removed."""
+
 _HIDDEN = ".building-"
 _STALE = 3600.0
 """Seconds after which a hidden folder belongs to a dead process: no case takes that long."""
@@ -65,13 +70,22 @@ _STALE = 3600.0
 class Store:
     """A bounded folder of prepared cases. Holds no open files; may be forked and pickled."""
 
-    def __init__(self, folder: Path, max_bytes: int = DEFAULT_BYTES) -> None:
-        self.folder, self.max_bytes = folder, max_bytes
+    def __init__(
+        self, folder: Path, max_bytes: int = DEFAULT_BYTES, whole: Path | None = None
+    ) -> None:
+        """Nothing is read or made yet.
+
+        Args:
+            folder: of this store.
+            max_bytes: that it may hold.
+            whole: folder of several stores that may hold so much together; None: this one alone.
+        """
+        self.folder, self.max_bytes, self.whole = folder, max_bytes, whole
         self._digests = Digests(folder / "digests.txt")
         self._written: float = float("inf")  # since the last look; never looked yet
 
-    def __reduce__(self) -> tuple[type[Store], tuple[Path, int]]:
-        return Store, (self.folder, self.max_bytes)
+    def __reduce__(self) -> tuple[type[Store], tuple[Path, int, Path | None]]:
+        return Store, (self.folder, self.max_bytes, self.whole)
 
     def get(self, case: Case, spacing: float, build: Build = prepare_arrays) -> Prepared:
         """A case on a grid of `spacing` mm; computed where it is not stored.
@@ -129,7 +143,7 @@ class Store:
             if size > _FILL * self.max_bytes:
                 msg = (
                     f"{case.source.name} {case.name} takes {size / 1e6:.1f} MB prepared, the whole "
-                    f"store may hold {self.max_bytes / 1e6:.1f} MB: allow more"
+                    f"store may hold {self.max_bytes / 1e6:.1f} MB: allow more (--cache-gb)"
                 )
                 raise InputError(msg)
             self._written += size
@@ -146,10 +160,11 @@ class Store:
     def _make_room(self, size: int) -> None:
         """Remove what was read longest ago until `size` bytes fit, and what the dead left."""
         entries, total = [], 0
-        for folder in self.folder.iterdir():
+        inside = self.folder.iterdir() if self.whole is None else self.whole.glob("*/*")
+        for folder in inside:
             if folder.name.startswith(_HIDDEN):
                 _remove_if_stale(folder)
-            elif folder.is_dir():
+            elif _KEY.fullmatch(folder.name):
                 used, taken = _state(folder)
                 entries.append((used, taken, folder))
                 total += taken
@@ -206,7 +221,8 @@ class Entry:
                 return found
         msg = (
             f"{self.case.source.name} {self.case.name} was removed from {self.store.folder} three "
-            f"times before it was read: allow the store more than {self.store.max_bytes} bytes"
+            f"times before it was read: allow the store more than {self.store.max_bytes} bytes "
+            "(--cache-gb)"
         )
         raise InputError(msg)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vista3d.inference import Model, load
+from vista3d.training.data.store import DEFAULT_BYTES
 from vista3d.training.finetuning.job import Request, plan_job
 from vista3d.training.finetuning.plan import Pieces
 from vista3d.training.finetuning.stages import STEPS, Mode
@@ -34,6 +35,7 @@ def finetune(
     seed: int = 0,
     device: str = "auto",
     cache: Path | None = None,
+    cache_bytes: int = DEFAULT_BYTES,
 ) -> Model:
     """Fine-tune on the labels of a data set; go on where an earlier call was stopped.
 
@@ -57,6 +59,7 @@ def finetune(
         seed: of everything drawn.
         device: "auto", "cpu" or "cuda".
         cache: of prepared scans; None: in the run folder.
+        cache_bytes: that it may hold; beyond, what was read longest ago goes.
 
     Returns:
         The fine-tuned model: `output`/model.safetensors, loaded.
@@ -72,6 +75,6 @@ def finetune(
         map=map, cases=cases, mode=mode, points=points, minutes=minutes, steps=steps,
         learning_rate=learning_rate, spacing=spacing, patch=patch, pieces=pieces, seed=seed,
     )  # fmt: skip
-    job = plan_job(asked, base.meta, Path(dataset), output, device, cache)
+    job = plan_job(asked, base.meta, Path(dataset), output, device, cache, cache_bytes)
     job.run({key: value.cpu() for key, value in base.network.state_dict().items()})
     return load(output / "model.safetensors")

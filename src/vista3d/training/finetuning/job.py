@@ -18,6 +18,7 @@ from vista3d.network.metadata import CheckpointMeta
 from vista3d.network.vista3d import Vista3D
 from vista3d.training.data.case import Case
 from vista3d.training.data.prepared import Prepared
+from vista3d.training.data.store import DEFAULT_BYTES
 from vista3d.training.examples import prepare_all
 from vista3d.training.finetuning.best import Best
 from vista3d.training.finetuning.export import describe, write_model
@@ -83,13 +84,14 @@ def plan_job(
     output: Path,
     device: str = "auto",
     cache: Path | None = None,
+    cache_bytes: int = DEFAULT_BYTES,
 ) -> Job:
     """Choose the scans, measure them, and decide; or find that this was done before.
 
     Args:
         asked: what is wanted.
         base: of the model to start from, or to compare with from scratch.
-        dataset, output, device, cache: see `finetune`.
+        dataset, output, device, cache, cache_bytes: see `finetune`.
 
     Raises:
         As `finetune`.
@@ -113,7 +115,9 @@ def plan_job(
         pieces=asked.pieces,
         accelerator=fabric.device.type != "cpu",
     )  # fmt: skip
-    job = Job(output, fabric, scans, targets, plan, base, asked, cache or output / "prepared")
+    job = Job(
+        output, fabric, scans, targets, plan, base, asked, cache or output / "prepared", cache_bytes
+    )
     claim(output / "plan.json", job.content(), fabric)
     return job
 
@@ -129,6 +133,7 @@ class Job:
         base: of the model that is started from.
         asked: the request.
         cache: folder of prepared scans.
+        cache_bytes: that it may hold.
         clock: that the minutes are measured with.
     """
 
@@ -140,6 +145,7 @@ class Job:
     base: CheckpointMeta
     asked: Request
     cache: Path
+    cache_bytes: int = DEFAULT_BYTES
     clock: Clock = time.time
 
     def content(self) -> dict[str, Any]:
@@ -203,7 +209,9 @@ class Job:
             )
             return replace(case, source=source)
 
-        return prepare_all(list(map(placed, cases)), self.cache, plan.spacing)
+        return prepare_all(
+            list(map(placed, cases)), self.cache, plan.spacing, max_bytes=self.cache_bytes
+        )
 
     def _with_new_rows(
         self, weights: dict[str, Tensor], cases: list[Prepared]
