@@ -11,6 +11,7 @@ import pytest
 from vista3d.errors import InputError, UsageError
 from vista3d.evaluation.case import Target
 from vista3d.studies.cases import Choice, evaluation_cases
+from vista3d.training.data.cases import read_cases
 
 LABELS = {"background": 0, "liver": 1, "left kidney": 2, "odd thing": 3, "more liver": 4}
 META = SimpleNamespace(names={}, config=SimpleNamespace(embeddings=512))
@@ -110,3 +111,18 @@ def test_the_limit_is_for_each_data_set(tmp_path):
     assert [(case.dataset[-4:], case.name) for case in found] == [
         ("Made", "a"), ("Made", "b"), ("_Too", "a"), ("_Too", "b"),
     ]  # fmt: skip
+
+
+def test_the_seed_of_the_split_is_the_mapping_files_for_all_who_read_it(tmp_path):
+    folder = dataset(tmp_path, [{"case": f"c{number}"} for number in range(60)])
+    path = tmp_path / "mapping.json"
+    held_out = []
+    for content in ({}, {"split_seed": 0}, {"split_seed": 1}):
+        path.write_text(json.dumps({"datasets": {}, **content}))
+        trained = {case.name for case in read_cases(folder, "train", path)}
+        choice = Choice("validation", path)
+        held_out.append({case.name for case in evaluation_cases([folder], choice, META)})
+        assert held_out[-1] == {case.name for case in read_cases(folder, "validation", path)}
+        assert trained.isdisjoint(held_out[-1])
+    shipped = {case.name for case in evaluation_cases([folder], Choice(), META)}
+    assert shipped == held_out[0] == held_out[1] != held_out[2]

@@ -41,7 +41,9 @@ Preview = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Of all that is random.")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, help="Of all that is random; splits do not depend on it.")
+]
 Mapping = Annotated[
     Path | None,
     typer.Option(

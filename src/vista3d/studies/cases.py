@@ -16,7 +16,7 @@ from vista3d.training.data.case import Case
 from vista3d.training.data.cases import dataset_cases, rules_for
 from vista3d.training.data.label_table import LabelTable, label_table
 from vista3d.training.data.layouts import Listing, distinct, find_listings
-from vista3d.training.data.mapping import MappingFile, Rules
+from vista3d.training.data.mapping import Rules
 from vista3d.training.data.splits import Split
 from vista3d.training.finetuning.targets import only_named, parse_targets
 
@@ -93,7 +93,7 @@ def chosen_cases(
         else:
             rules = _with_own(rules, listing, vocabulary)
         # Head rules exist for the data sets that a file names; they are not needed here.
-        own = MappingFile(file.name, file.head, {**file.datasets, listing.name: rules})
+        own = replace(file, datasets={**file.datasets, listing.name: rules})
         table = label_table(listing, rules)
         cases = dataset_cases(listing, own, choice.split)
         total += sum(None not in (each.image, each.label) for each in listing.entries)

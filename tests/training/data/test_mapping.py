@@ -68,6 +68,12 @@ def test_refusals_say_where_and_suggest(
         read_cases(folder, None, _rules(tmp_path, **rules))
 
 
+@pytest.mark.parametrize("seed", ["1", 1.5, True])
+def test_a_seed_is_a_whole_number(tmp_path: Path, seed: object):
+    with pytest.raises(InputError, match=r"split_seed .* must be a whole number"):
+        read_mapping(_file(tmp_path, {"split_seed": seed}))
+
+
 def test_rules_for_a_data_set_that_is_not_there(data_set: Callable[..., Path], tmp_path: Path):
     path = _file(tmp_path, {"datasets": {"Dataset01_Made": {}}})
     with pytest.raises(InputError, match="did you mean Dataset001_Made"):

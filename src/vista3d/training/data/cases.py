@@ -33,7 +33,6 @@ def read_cases(
     root: Path,
     split: Split | None = "train",
     mapping: Path | None = None,
-    seed: int = 0,
     *,
     pseudo: Path | None = None,
 ) -> list[Case]:
@@ -43,7 +42,6 @@ def read_cases(
         root: see `find_listings`.
         split: of the patients; None: all of them.
         mapping: mapping file; None: the shipped one.
-        seed: of the split.
         pseudo: folder of labels made by `pseudo.label_cases`, for what nobody annotated.
 
     Raises:
@@ -51,15 +49,13 @@ def read_cases(
     """
     listings = find_listings(root)
     rules = rules_for(listings, mapping)
-    cases = [case for each in listings for case in dataset_cases(each, rules, split, seed)]
+    cases = [case for each in listings for case in dataset_cases(each, rules, split)]
     if pseudo is not None:
         cases = attach(cases, pseudo)
     return [case for case in cases if case.label is not None or case.pseudo is not None]
 
 
-def dataset_cases(
-    listing: Listing, mapping: MappingFile, split: Split | None = None, seed: int = 0
-) -> list[Case]:
+def dataset_cases(listing: Listing, mapping: MappingFile, split: Split | None = None) -> list[Case]:
     """Cases of one data set, labelled or not.
 
     Raises:
@@ -76,7 +72,7 @@ def dataset_cases(
     shares = rules.shares
     if any(entry.split == "test" for entry in listing.entries):
         shares = shares.without_test()  # it is given: nobody else is kept for it
-    listed = listing.splits
+    listed, seed = listing.splits, mapping.split_seed
     return [
         _case(entry, source, table, listing)
         for entry in listing.entries

@@ -1,6 +1,7 @@
 """The mapping file: per data set what its labels mean and how it takes part in training.
 
     {"head": [class, ...],
+     "split_seed": 0,                        another one draws other patients for all data sets
      "datasets": {"Dataset101_OpenKBP": {
         "weight": 0.4,                       share of the training patches; 0: never trained on
         "variation": 0.35,                   of the anatomy, 0 to 1: less where there are many scans
@@ -61,11 +62,13 @@ class MappingFile:
         name: of the file, for messages.
         head: what may occur above a drawn brain stem, in the data sets named.
         datasets: data set name -> rules.
+        split_seed: of all data sets, also of those that the file does not name.
     """
 
     name: str
     head: frozenset[int]
     datasets: Mapping[str, Rules]
+    split_seed: int = 0
 
     def rules(self, dataset: str) -> Rules:
         """The rules of a data set; defaults where the file does not name it."""
@@ -124,15 +127,18 @@ def _parse(content: dict[str, Any], name: str) -> MappingFile:
             key: {"labels": _pairs(pairs, f"{name}: {key}")} for key, pairs in content.items()
         }
         content = {"datasets": official}
-    _refuse_unknown(content, ("head", "datasets"), name)
+    _refuse_unknown(content, ("head", "split_seed", "datasets"), name)
+    seed = content.get("split_seed", 0)
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        msg = f"{name}: split_seed {seed!r} must be a whole number"
+        raise InputError(msg)
     datasets = content.get("datasets", {})
     if not isinstance(datasets, dict) or not all(isinstance(v, dict) for v in datasets.values()):
         msg = f"{name}: `datasets` must map each data set's name to an object"
         raise InputError(msg)
     head = frozenset(_classes(content.get("head", []), f"{name}: head"))
-    return MappingFile(
-        name, head, {key: _rules(rules, f"{name}: {key}") for key, rules in datasets.items()}
-    )
+    rules = {key: _rules(each, f"{name}: {key}") for key, each in datasets.items()}
+    return MappingFile(name, head, rules, seed)
 
 
 def _pairs(pairs: list[Any], where: str) -> dict[str, int]:
