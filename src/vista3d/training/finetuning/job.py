@@ -16,10 +16,10 @@ from vista3d.anatomy import Vocabulary
 from vista3d.errors import UsageError
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.network.vista3d import Vista3D
+from vista3d.training.best import Best
 from vista3d.training.data.case import Case
 from vista3d.training.data.prepared import Prepared
 from vista3d.training.examples import prepare_all
-from vista3d.training.finetuning.best import Best
 from vista3d.training.finetuning.export import describe, write_model
 from vista3d.training.finetuning.nearest import nearest_class, with_row
 from vista3d.training.finetuning.plan import PIECES, Pieces, Plan, make_plan
