@@ -16,6 +16,7 @@ import torch
 import vista3d
 from tests.training.recipes import AUTO, POINTS, TINY
 from vista3d.cli.main import main
+from vista3d.network.checkpoint import read_checkpoint
 from vista3d.training import recipe as recipes
 
 MAPPING = {"datasets": {"Dataset001_Made": {"labels": {"organ": "liver", "other": "spleen"}}}}
@@ -121,6 +122,32 @@ def test_a_cache_that_is_too_small(
     arguments = ("--mapping", str(tmp_path / "mapping.json"), "-o", str(tmp_path / "run"))
     assert run("--data", str(data), *arguments, "--device", "cpu", "--cache-gb", "1e-6") == 4
     assert "may hold 0.0 MB: allow more (--cache-gb)" in capsys.readouterr().err
+
+
+def test_pseudo_labels_are_trained_on(data: Path, tiny: None, tmp_path: Path):
+    """A class that only a teacher labelled: its row of the class table learns, no other new one."""
+    aorta, never = 6, 4
+    folder = tmp_path / "pseudo" / "Dataset001_Made"
+    folder.mkdir(parents=True)
+    labels = np.zeros((40, 40, 40), np.uint8)
+    labels[10:30, 30:36, 5:35] = aorta
+    for number in range(8):
+        path = folder / f"case{number}.nii.gz"
+        nib.save(nib.Nifti1Image(labels, np.diag([4.0, 4.0, 4.0, 1.0])), path)
+        (folder / f"case{number}.json").write_text('{"reliable": true, "trusted": [6]}')
+    common = ("--data", str(data), "--mapping", str(tmp_path / "mapping.json"), "--stages", "1")
+    classes, rows = [], []
+    for name, more in (("with", ("--pseudo", str(folder.parent))), ("without", ())):
+        out = tmp_path / name
+        assert run(*common, *more, "-o", str(out), "--device", "cpu") == 0
+        classes.append(read_checkpoint(out / "model.safetensors")[1].classes)
+        state = torch.load(out / "1" / "state.pt", weights_only=True)
+        rows.append(state["average"]["class_head.class_embeddings.weight"])
+    assert aorta in classes[0]
+    assert aorta not in classes[1]
+    taught, alone = rows
+    assert not torch.equal(taught[aorta], alone[aorta])
+    assert torch.equal(taught[never], alone[never])
 
 
 def test_the_stages_are_shown(data: Path, capsys: pytest.CaptureFixture[str]):

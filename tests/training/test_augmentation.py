@@ -18,14 +18,14 @@ def test_sampling_at_voxel_centres_returns_the_voxels():
     axes = [torch.arange(2.0, 7.0), torch.arange(3.0, 8.0), torch.arange(1.0, 6.0)]
     grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
     for nearest in (True, False):
-        out = augmentation._sample(array, grid, nearest=nearest, outside=AIR)
+        out = augmentation.sample(array, grid, nearest=nearest, outside=AIR)
         np.testing.assert_allclose(out.numpy(), array[2:7, 3:8, 1:6], atol=0.05)
 
 
 def test_sampling_outside_the_scan_is_air():
     grid = torch.full((2, 2, 2, 3), -20.0)
     array = np.full((5, 5, 5), 40, np.int16)
-    out = augmentation._sample(array, grid, nearest=False, outside=AIR)
+    out = augmentation.sample(array, grid, nearest=False, outside=AIR)
     assert (out == AIR).all()
 
 

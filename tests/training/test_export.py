@@ -70,6 +70,13 @@ def test_a_stage_of_clicks_leaves_the_classes_as_they_were(given, torso: Prepare
     assert said.provenance["point_branch"] == "trained"
 
 
+def test_classes_that_did_not_compete_do_not_say_together_what_is_background(
+    torso: Prepared, tmp_path: Path
+):
+    run = start(replace(AUTO, loss="released"), tmp_path)
+    assert not export(run, [torso], tmp_path / "a.safetensors").exclusive
+
+
 def test_class_prompts_that_are_trained_on_are_other_ones(given, torso: Prepared, tmp_path: Path):
     said = export(start(AUTO, tmp_path), [torso], tmp_path / "a.safetensors", given)
     assert said.classes == tuple(sorted(torso.locations))

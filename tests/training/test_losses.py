@@ -1,4 +1,5 @@
 import torch
+from monai.losses import DiceCELoss
 
 from vista3d.training import losses
 from vista3d.training.losses import class_losses, rows_of
@@ -45,6 +46,18 @@ def test_equals_dense_binary_losses():
         logits, masks, reduction="none"
     ).mean(1)
     torch.testing.assert_close(dice_ce(logits, truth), dice + entropy)
+
+
+def test_the_released_loss_is_monais():
+    """DiceCELoss as the released training sets it (facts 3.3), one prompt at a time."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 50, generator=generator)
+    truth = torch.randint(0, 3, (50,), generator=generator)  # nothing is of the third prompt
+    theirs = DiceCELoss(sigmoid=True, squared_pred=True, smooth_nr=0, smooth_dr=1e-5)
+    masks = (truth[None] == torch.arange(1, 4)[:, None]).float()
+    expected = [theirs(x[None, None], m[None, None]) for x, m in zip(logits, masks, strict=True)]
+    found = class_losses(logits.t(), torch.eye(3), truth, released=True).prompts
+    torch.testing.assert_close(found, torch.stack(expected))
 
 
 def test_dice_of_an_absent_class_has_gradient():

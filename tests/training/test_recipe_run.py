@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,10 @@ from tests.training.conftest import LIVER
 from tests.training.recipes import AUTO, fabric, recipe
 from vista3d.errors import InputError, UsageError, WeightsError
 from vista3d.network.checkpoint import load_checkpoint
-from vista3d.training.data.case import Case, DataSource
-from vista3d.training.recipe_run import make_fabric, run_recipe
+from vista3d.training.data.case import Case, DataSource, PseudoLabel
+from vista3d.training.export import export, finished_stage
+from vista3d.training.recipe_run import _LATER, _taking_part, make_fabric, run_recipe
+from vista3d.training.stage_run import StageRun
 
 TWO = recipe(replace(AUTO, name="one", steps=2), replace(AUTO, name="two", steps=2))
 
@@ -90,6 +93,54 @@ def test_a_folder_is_for_the_same_scans_and_labels(case: Case, tmp_path: Path):
     with pytest.raises(UsageError, match="other labels: choose"):
         run_recipe(TWO, [replace(case, mapping={1: LIVER + 1})], [], out, fabric())
     assert run_recipe(TWO, [case], [], out, fabric())
+
+
+def test_a_run_from_before_a_setting_came_goes_on(case: Case, tmp_path: Path):
+    out = tmp_path / "run"
+    assert not run_recipe(TWO, [case], [], out, fabric(), until=0.0)
+    kept = json.loads((out / "recipe.json").read_text())
+    assert not _LATER & set(kept["stages"][0])
+    other = recipe(*(replace(stage, augmentation="released") for stage in TWO.stages))
+    with pytest.raises(UsageError, match="other stages"):
+        run_recipe(other, [case], [], out, fabric())
+
+
+def test_the_best_weights_are_left(case: Case, tmp_path: Path, monkeypatch):
+    """By the stage's own validations; the next stage starts from them, after a restart too."""
+    scores = iter([0.5, 0.4, 0.501, 0.3])
+    monkeypatch.setattr(StageRun, "_validate", lambda self, held_out: {"validation": next(scores)})
+    kept = []
+    monkeypatch.setattr(
+        "vista3d.training.recipe_run.export",
+        lambda run, *_: kept.append(run.average) or export(run, *_),
+    )
+    stage = replace(AUTO, name="one", steps=4, validate_every=1, keep_best=True)
+    out = tmp_path / "run"
+    assert run_recipe(recipe(stage), [case], [case], out, fabric())
+    best = torch.load(out / "one" / "best.pt", weights_only=True)
+    assert best["step"] == 3
+    for weights in (kept[0], finished_stage(out / "one")[0]):
+        assert all(torch.equal(weights[name], value) for name, value in best["average"].items())
+
+
+def test_a_stage_may_leave_out_label_maps_and_what_only_a_teacher_labelled(
+    case: Case, tmp_path: Path
+):
+    bare = replace(case, name="map", image=None)
+    pseudo = PseudoLabel(case.label, frozenset({LIVER}))
+    taught = replace(case, name="taught", label=None, annotated=frozenset(), pseudo=pseudo)
+    cases = [case, bare, taught]
+    stages = {
+        (True, True): ["a", "map", "taught"],
+        (False, True): ["a", "taught"],
+        (True, False): ["a", "map"],
+    }
+    for (label_maps, by_teacher), names in stages.items():
+        stage = replace(AUTO, label_maps=label_maps, taught=by_teacher)
+        assert [one.name for one in _taking_part(cases, stage)] == names
+    strict = recipe(replace(AUTO, label_maps=False, taught=False))
+    with pytest.raises(InputError, match=r"auto trains on no label maps .* and pseudo-labels, and"):
+        run_recipe(strict, [bare, taught], [], tmp_path / "run", fabric())
 
 
 def test_nothing_to_learn_from_is_told(case: Case, tmp_path: Path):

@@ -17,7 +17,7 @@ from vista3d.errors import InputError
 from vista3d.training.augmentation import Patch
 from vista3d.training.automatic import prompt_losses
 from vista3d.training.data.prepared import Prepared
-from vista3d.training.examples import Examples
+from vista3d.training.examples import Example, Examples
 from vista3d.training.learner import learn
 from vista3d.training.prompts import ClassPrompts
 from vista3d.training.stage_run import StageRun
@@ -45,6 +45,28 @@ def test_a_killed_run_resumes_to_the_same_losses(stage, torso: Prepared, tmp_pat
         torch.allclose(second.average[name], value, atol=1e-6)
         for name, value in whole.average.items()
     )
+
+
+def test_the_released_loss_is_the_mean_over_prompts(torso: Prepared, tmp_path: Path):
+    """A present one counts like an absent one, and nothing competes (facts 3.3)."""
+    stage = replace(AUTO, loss="released", max_rivals=0)
+    run = start(stage, tmp_path)
+    patch = Examples([torso], run.recipe, 0, 0, 6).example(0).patch
+    shown = len(set(torch.unique(patch.labels).tolist()) & patch.annotated)
+    asked = min(shown, stage.max_present), min(len(patch.annotated) - shown, stage.max_absent)
+    assert min(asked) > 0
+    found = learn(run.model, Example(patch), stage, np.random.default_rng(0), 1.0)
+    expected = np.average([found["present"], found["absent"]], weights=asked)
+    assert found["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_stage_is_validated_by_epochs(torso: Prepared, tmp_path: Path, monkeypatch):
+    stage = replace(AUTO, steps=0, epochs=3, validate_epochs=1)
+    run = StageRun(recipe(stage), 0, tmp_path, fabric(), stage.length(2))
+    validated = []
+    monkeypatch.setattr(run, "_validate", lambda held_out: validated.append(run.step) or {})
+    run.fit([torso, torso], [torso])
+    assert validated == [4, 8, 12]
 
 
 def test_training_lowers_the_loss(torso: Prepared, tmp_path: Path):

@@ -66,9 +66,9 @@ def synthesise(
 ) -> None:
     """Paint lesions into a CT, give it other densities, or draw one from a label map.
 
-    Writes NAME_SEED_ct.nii.gz (HU), NAME_SEED_labels.nii.gz (global class ids) and NAME_SEED.json
-    (how it was made, every lesion) on the grid of the input, and with --preview NAME_SEED.png. The
-    same input and seed give the same files.
+    Writes NAME_SEED_ct.nii.gz (HU), NAME_SEED_labels.nii.gz (global class ids; their names in
+    NAME_SEED_labels.json) and NAME_SEED.json (how it was made, every lesion) on the grid of the
+    input, and with --preview NAME_SEED.png. The same input and seed give the same files.
 
     Example: vista3d synthesise ct.nii.gz --labels labels.nii.gz --lesions liver --count 2 -o out
     """

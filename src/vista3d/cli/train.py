@@ -101,8 +101,10 @@ def train(
         raise UsageError(msg)
     plan = _chosen(replace(recipe_by_name(recipe).shortened(share), seed=seed), stages)
     if dry_run:
+        from vista3d.training.recipe_run import require_some
+
         cases, held_out = _listed(data, mapping, pseudo)
-        _require_some(cases)
+        require_some(cases, plan)
         typer.echo(f"{table(plan)}\n\n{taking_part({'train': cases, 'validation': held_out})}")
         return
     if output is None:
@@ -155,16 +157,6 @@ def _listed(data: Path, mapping: Path | None, pseudo: Path | None) -> tuple[list
 
     cases = read_cases(data, "train", mapping, pseudo=pseudo)
     return cases, read_cases(data, "validation", mapping)
-
-
-def _require_some(cases: list[Case]) -> None:
-    """What the run itself would refuse."""
-    from vista3d.errors import InputError
-
-    if not any(case.source.weight > 0 for case in cases):
-        msg = f"none of the {len(cases)} scans to train on has labels and a weight above 0: see "
-        msg += "`vista3d data check`, and the mapping file"
-        raise InputError(msg)
 
 
 def taking_part(splits: dict[str, list[Case]]) -> str:

@@ -79,14 +79,14 @@ def draw_patch(
     variation = case.case.source.variation
     centre = _centre(case, size, rng)
     coordinates = _coordinates(centre, size, rng, variation)
-    tissue = _sample(case.labels, coordinates, nearest=True, outside=0).long()
+    tissue = sample(case.labels, coordinates, nearest=True, outside=0).long()
     mirror = rng.random() < 0.3 and case.case.may_be_mirrored
     labels = torch.where(tissue >= INTERIOR, 0, tissue)
     decided = (labels > 0) | (tissue == HEAD)
     if case.image is None:
         hu = synthesise(tissue, rng, spacing)
     else:
-        hu = _sample(case.image, coordinates, nearest=False, outside=AIR)
+        hu = sample(case.image, coordinates, nearest=False, outside=AIR)
         if rng.random() < resynthesis * variation:
             hu = perturb_structures(hu, labels, rng)
         if rng.random() < 0.3 * variation:
@@ -95,7 +95,7 @@ def draw_patch(
     rivals = classes - annotated - case.case.source.head
     regions = None
     if supervoxels and case.supervoxels is not None:
-        regions = _sample(case.supervoxels, coordinates, nearest=True, outside=0).long()
+        regions = sample(case.supervoxels, coordinates, nearest=True, outside=0).long()
     if mirror:
         regions = None if regions is None else regions.flip(0)
         hu, labels, decided = hu.flip(0), _mirror_table()[labels.flip(0)], decided.flip(0)
@@ -120,9 +120,9 @@ def plain_patch(case: Prepared, class_id: int, size: int) -> Patch:
     axis = torch.arange(size, dtype=torch.float32) - size // 2
     grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
     coordinates = grid + torch.from_numpy(np.round(centre).astype(np.float32))
-    tissue = _sample(case.labels, coordinates, nearest=True, outside=0).long()
+    tissue = sample(case.labels, coordinates, nearest=True, outside=0).long()
     labels = torch.where(tissue >= INTERIOR, 0, tissue)
-    hu = _sample(case.image, coordinates, nearest=False, outside=AIR)
+    hu = sample(case.image, coordinates, nearest=False, outside=AIR)
     return Patch(hu, labels, case.annotated | case.absent, labels > 0, frozenset())
 
 
@@ -189,7 +189,7 @@ def _coordinates(
     return grid + torch.from_numpy(centre.astype(np.float32))
 
 
-def _sample(array: Voxels, coordinates: Tensor, *, nearest: bool, outside: float) -> Tensor:
+def sample(array: Voxels, coordinates: Tensor, *, nearest: bool, outside: float) -> Tensor:
     """Values of a volume at voxel coordinates [..., 3]; only the needed box is touched."""
     shape = torch.tensor(array.shape)
     flat = coordinates.reshape(-1, 3)
@@ -231,7 +231,7 @@ def _scanner(hu: Tensor, rng: np.random.Generator) -> Tensor:
         hu = F.interpolate(hu[None, None], size=low, mode="trilinear", align_corners=True)
         hu = F.interpolate(hu, size=shape, mode="trilinear", align_corners=True)[0, 0]
     if rng.random() < 0.25:
-        hu = _blur(hu, rng.uniform(0.4, 1.0))
+        hu = blur(hu, (rng.uniform(0.4, 1.0),) * 3)
     if rng.random() < 0.3:
         hu = hu * float(rng.uniform(0.88, 1.12))
     if rng.random() < 0.3:
@@ -244,14 +244,14 @@ def _scanner(hu: Tensor, rng: np.random.Generator) -> Tensor:
     return hu
 
 
-def _blur(hu: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur, `sigma` in voxels, 5 taps."""
-    taps = torch.exp(-0.5 * (torch.arange(-2.0, 3.0) / sigma) ** 2)
-    taps = taps / taps.sum()
+def blur(hu: Tensor, sigmas: tuple[float, float, float], reach: int = 2) -> Tensor:
+    """Gaussian blur, voxels of each axis; the kernel ends `reach` voxels from its centre."""
     out = hu[None, None]
-    for axis in range(3):
-        kernel = taps.reshape([5 if a == axis else 1 for a in range(3)])[None, None]
+    for axis, sigma in enumerate(sigmas):
+        taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1.0) / sigma) ** 2)
+        taps = taps / taps.sum()
+        kernel = taps.reshape([-1 if a == axis else 1 for a in range(3)])[None, None]
         padding = [0, 0, 0, 0, 0, 0]
-        padding[2 * (2 - axis)] = padding[2 * (2 - axis) + 1] = 2
+        padding[2 * (2 - axis)] = padding[2 * (2 - axis) + 1] = reach
         out = F.conv3d(F.pad(out, padding, mode="replicate"), kernel)
     return out[0, 0]

@@ -10,7 +10,7 @@ from vista3d.training.prompts import ClassPrompts
 
 
 def prompt_losses(
-    model: Vista3D, patch: Patch, prompts: ClassPrompts, balance: float
+    model: Vista3D, patch: Patch, prompts: ClassPrompts, balance: float, released: bool = False
 ) -> ClassLosses:
     """Loss of each class prompt, and their competition; logits and losses in fp32."""
     ids = prompts.ids.to(next(model.parameters()).device)
@@ -21,6 +21,7 @@ def prompt_losses(
         model.class_table(ids).float(),
         rows_of(patch.labels.to(ids.device).flatten(), ids),
         balance=balance,
+        released=released,
         rivals=prompts.rivals,
         decided=patch.decided.to(ids.device).flatten(),
     )

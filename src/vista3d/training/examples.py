@@ -21,6 +21,7 @@ from vista3d.training.data.case import Case
 from vista3d.training.data.prepared import Arrays, Prepared, prepare_arrays
 from vista3d.training.data.store import DEFAULT_BYTES, Store
 from vista3d.training.recipe import AutoStage, PointStage, Recipe, Sampling
+from vista3d.training.released_patches import released_patch
 from vista3d.training.sampler import WITHOUT_SUPERVOXELS, Target, draw_balls, draw_targets
 from vista3d.training.synthetic.lesion_kinds import ORGANS
 from vista3d.training.synthetic.lesions import paint_lesions
@@ -141,22 +142,27 @@ class Examples(torch.utils.data.IterableDataset[tuple[int, list[Example]]]):
         stage = self.recipe.stages[self.number]
         case = choose_case(self.cases, stage.sampling, rng)
         scan = f"{case.case.source.name}/{case.case.name}"
+        patch = self._patch(case, stage, rng)
         if isinstance(stage, AutoStage):
-            patch = draw_patch(
-                case, stage.patch, rng, self.classes,
-                spacing=self.recipe.spacing, resynthesis=stage.resynthesis,
-            )  # fmt: skip
             if rng.random() < stage.lesions:
                 patch = with_lesions(patch, self.recipe.spacing, rng)
             return Example(patch, scan=scan)
-        patch = draw_patch(
-            case, stage.patch, rng,
-            spacing=self.recipe.spacing,
-            supervoxels=stage.supervoxels,
-            resynthesis=stage.resynthesis,
-        )  # fmt: skip
         lead = step < stage.lead_in * rng.random()
         return replace(draw_views(patch, stage, self.recipe.spacing, rng, balls=lead), scan=scan)
+
+    def _patch(
+        self, case: Prepared, stage: AutoStage | PointStage, rng: np.random.Generator
+    ) -> Patch:
+        """A patch of a scan, varied as the stage says."""
+        spacing = self.recipe.spacing
+        clicked = isinstance(stage, PointStage)
+        supervoxels = isinstance(stage, PointStage) and stage.supervoxels
+        if stage.augmentation == "released":
+            return released_patch(case, stage.patch, rng, spacing=spacing, supervoxels=supervoxels)
+        return draw_patch(
+            case, stage.patch, rng, frozenset() if clicked else self.classes,
+            spacing=spacing, supervoxels=supervoxels, resynthesis=stage.resynthesis,
+        )  # fmt: skip
 
 
 def draw_views(

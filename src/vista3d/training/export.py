@@ -16,7 +16,7 @@ from vista3d.network.metadata import CheckpointMeta
 from vista3d.results.json_file import write_json
 from vista3d.training.claims import licence, licences, point_branch
 from vista3d.training.data.prepared import Prepared
-from vista3d.training.recipe import PointStage
+from vista3d.training.recipe import AutoStage, PointStage
 from vista3d.training.stage_run import CHECKPOINT, StageRun
 
 INTENSITY = (-963.8247715525971, 1053.678477684517)
@@ -69,7 +69,7 @@ def export(
         intensity=INTENSITY,
         classes=trained_classes(cases),
         licence=licence(before, [case.case for case in cases]),
-        exclusive=True,
+        exclusive=not (isinstance(stage, AutoStage) and stage.loss == "released"),
         click_memory=clicked or before is None or before.click_memory,
         provenance=_provenance(run, cases, before),
     )

@@ -84,17 +84,24 @@ def _learn_classes(
     )
     if len(prompts.ids) == 0:
         return {}
-    losses, rivalry = prompt_losses(model, patch, prompts, stage.balance)
+    released = stage.loss == "released"
+    losses, rivalry = prompt_losses(model, patch, prompts, stage.balance, released)
     present, absent = losses[: prompts.present], losses[prompts.present :]
+    loss = losses.mean() if released else _competing(present, absent, rivalry)
+    (scale * loss).backward()  # type: ignore[no-untyped-call]
+    parts = {"present": present, "absent": absent}
+    means = {name: float(part.detach().mean()) for name, part in parts.items() if len(part)}
+    return {"loss": float(loss.detach()), **means}
+
+
+def _competing(present: Tensor, absent: Tensor, rivalry: Tensor) -> Tensor:
+    """Losses of prompts and of their competition, together."""
     loss = rivalry
     if len(present):
         loss = loss + present.mean()
     if len(absent):
         loss = loss + ABSENT * absent.mean()
-    (scale * loss).backward()  # type: ignore[no-untyped-call]
-    parts = {"present": present, "absent": absent}
-    means = {name: float(part.detach().mean()) for name, part in parts.items() if len(part)}
-    return {"loss": float(loss.detach()), **means}
+    return loss
 
 
 def _learn_clicks(

@@ -17,6 +17,9 @@ SMOOTH = 1.0
 """Voxels added to both sides of the Dice ratio. The released training uses 0 in the numerator,
 which leaves the Dice term of an absent class constant, hence without gradient."""
 
+RELEASED_SMOOTH = 1e-5
+"""Added to the denominator only, by the released training (facts 3.3)."""
+
 SMOOTH_ABSENT = 1000.0
 """The same where the class is not in the patch: a parotid gland at 3 mm. With a single voxel only
 the first false positives cost anything: 1000 of them have a 250th of this gradient, and what is
@@ -59,6 +62,7 @@ def class_losses(
     truth: Tensor,
     *,
     balance: float = 0.5,
+    released: bool = False,
     rivals: int = 0,
     decided: Tensor | None = None,
 ) -> ClassLosses:
@@ -71,6 +75,7 @@ def class_losses(
         balance: a voxel's weight in the rivalry is its class's size to the power of minus this.
             With 0.5 a rib counts beside a lung, and every border lies too far out: 300 voxels in
             80^3 weigh 41 times as much as background, 3.7 in logits. With 0 all weigh the same.
+        released: whether Dice is smoothed as released; see `SMOOTH`.
         rivals: how many prompts, the last ones, take part only where `decided` [V] bool says so.
         decided: needed with rivals.
     """
@@ -86,7 +91,8 @@ def class_losses(
     total = torch.stack(sums).sum(0)
     overlap, squares, entropy = total[:-1].view(3, -1)
     smooth = torch.where(size[1:] > 0, SMOOTH, SMOOTH_ABSENT)
-    dice = 1 - (2 * overlap + smooth) / (squares + size[1:] + smooth)
+    above, below = (0.0, RELEASED_SMOOTH) if released else (smooth, smooth)
+    dice = 1 - (2 * overlap + above) / (squares + size[1:] + below)
     return ClassLosses(dice + entropy / len(truth), total[-1] / (weight * size).sum())
 
 

@@ -16,6 +16,13 @@ Sampling = Literal["scans", "datasets", "weights"]
 """How a patch's scan is chosen: every scan equally often; every data set equally often; or by the
 weights of the mapping file, and within a data set in proportion to the classes a scan annotates."""
 
+Augmentation = Literal["own", "released"]
+"""How patches are varied: `augmentation.py`, or `released_patches.py`."""
+
+Loss = Literal["competing", "released"]
+"""Of class prompts: those known and those absent averaged apart, and all in competition with each
+other and the background; or the mean over all prompts of the released loss, and nothing else."""
+
 
 RESYNTHESIS = 0.2
 """Of the patches of scans: enough that contrast alone tells nothing, few enough that most look as
@@ -42,8 +49,12 @@ class Stage:
         weight_decay: of either optimiser.
         betas: of AdamW, and of what Muon leaves to Adam.
         clip: largest norm of the gradient; infinity: no clipping, as released.
+        augmentation: how patches are varied.
         resynthesis: share of the patches of scans whose structures get other densities.
+        label_maps: whether label maps without a scan take part, with made-up densities.
+        taught: whether scans that nobody but a teacher labelled take part.
         validate_every: steps between validations; 0: only at the end.
+        validate_epochs: epochs between validations, in place of steps; 0: steps say it.
     """
 
     name: str
@@ -60,14 +71,25 @@ class Stage:
     weight_decay: float = 1e-5
     betas: tuple[float, float] = (0.9, 0.999)
     clip: float = math.inf
+    augmentation: Augmentation = "own"
     resynthesis: float = RESYNTHESIS
+    label_maps: bool = True
+    taught: bool = True
     validate_every: int = 0
+    validate_epochs: int = 0
 
     def length(self, scans: int, processes: int = 1) -> int:
         """Optimiser steps with so many training scans."""
-        if self.steps:
-            return self.steps
-        return max(1, math.ceil(self.epochs * scans * PATCHES_PER_SCAN / (self.batch * processes)))
+        return self.steps or self._steps_of(self.epochs, scans, processes)
+
+    def interval(self, scans: int, processes: int = 1) -> int:
+        """Optimiser steps between validations; 0: only at the end."""
+        if not self.validate_epochs:
+            return self.validate_every
+        return self._steps_of(self.validate_epochs, scans, processes)
+
+    def _steps_of(self, epochs: int, scans: int, processes: int) -> int:
+        return max(1, math.ceil(epochs * scans * PATCHES_PER_SCAN / (self.batch * processes)))
 
     def rate(self, step: int, length: int) -> float:
         """Share of the learning rate at a step: linear warm-up, then cosine to zero."""
@@ -89,17 +111,21 @@ class AutoStage(Stage):
         max_present: cap on prompts of classes that occur in the patch.
         max_absent: cap on prompts of classes that do not.
         max_rivals: cap on prompts of classes that are known to be absent from a part of it.
-        balance: see `losses.class_losses`.
+        loss: of all prompts of a patch.
+        balance: see `losses.class_losses`; of the competition.
         lesions: share of the patches into which synthetic lesions are painted, with their labels.
         validate_scans: held-out scans that a validation measures.
+        keep_best: whether the stage leaves the weights of its best validation, not its last ones.
     """
 
     max_present: int = 32
     max_absent: int = 4
     max_rivals: int = 12
+    loss: Loss = "competing"
     balance: float = 0.5
     lesions: float = 0.0
     validate_scans: int = 12
+    keep_best: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,36 +188,59 @@ class Recipe:
         return replace(self, stages=tuple(map(short, self.stages)))
 
 
+_CLICKS = PointStage(
+    name="1-points-supervoxels",
+    parts=("encoder", "points"),
+    patch=128,
+    epochs=300,
+    supervoxels=True,
+    augmentation="released",
+    resynthesis=0.0,
+    label_maps=False,
+    validate_epochs=1,
+)
+
+_CLASSES = AutoStage(
+    name="3-auto",
+    parts=("auto",),
+    patch=128,
+    epochs=200,
+    augmentation="released",
+    resynthesis=0.0,
+    label_maps=False,
+    max_rivals=0,
+    loss="released",
+    balance=0.0,
+    validate_epochs=5,
+    keep_best=True,
+)
+
 PAPER = Recipe(
     name="paper",
     network=OFFICIAL,
     spacing=1.5,
     stages=(
-        PointStage(
-            name="1-points-supervoxels",
-            parts=("encoder", "points"),
-            patch=128,
-            epochs=300,
-            supervoxels=True,
-        ),
+        _CLICKS,
         # The paper says: without supervoxels, data sets balanced. The released file of this stage
         # still loads supervoxels and does not balance (facts 8.6).
-        PointStage(
+        replace(
+            _CLICKS,
             name="2-points",
-            parts=("encoder", "points"),
-            patch=128,
-            epochs=300,
             sampling="datasets",
+            supervoxels=False,
             shares=BranchShares(regular=1.0, part=0, neighbour=0, unseen=0, random=0),
+            taught=False,
         ),
-        AutoStage(name="3-auto", parts=("auto",), patch=128, epochs=200),
-        AutoStage(
+        _CLASSES,
+        replace(
+            _CLASSES,
             name="4-auto-balanced",
-            parts=("auto",),
-            patch=128,
-            epochs=200,
             sampling="datasets",
-            lesions=0.2,  # "synthetic data for tumours"; how much is not published
+            # "Synthetic data for tumours"; which and how much is not published.
+            lesions=0.2,
+            label_maps=True,
+            taught=False,
+            validate_epochs=1,
         ),
     ),
 )

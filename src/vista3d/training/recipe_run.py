@@ -16,7 +16,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,23 @@ from torch import Tensor
 
 from vista3d.errors import InputError, UsageError
 from vista3d.network.metadata import CheckpointMeta
+from vista3d.training.best import Best
 from vista3d.training.data.case import Case
+from vista3d.training.data.prepared import Prepared
 from vista3d.training.data.store import DEFAULT_BYTES
 from vista3d.training.examples import prepare_all
 from vista3d.training.export import export, finished_stage, keep_finished
 from vista3d.training.initial import adopt_decoder
-from vista3d.training.recipe import PointStage, Recipe
+from vista3d.training.recipe import AutoStage, PointStage, Recipe, Stage
 from vista3d.training.run_folder import claim
 from vista3d.training.stage_run import StageRun
 
 log = logging.getLogger(__name__)
+
+_LATER = {
+    "augmentation", "loss", "label_maps", "taught", "validate_epochs", "keep_best",
+}  # fmt: skip
+"""Settings of stages that runs begun before November 2026 do not have in their `recipe.json`."""
 
 
 def make_fabric(device: str, processes: int | None, output: Path) -> Fabric:
@@ -113,10 +120,7 @@ def run_recipe(
             other weights; or machines do not share it.
         InputError: nothing to learn from.
     """
-    if not any(case.source.weight > 0 for case in cases):
-        msg = f"none of the {len(cases)} scans to train on has labels and a weight above 0: see "
-        msg += "`vista3d data check`, and the mapping file"
-        raise InputError(msg)
+    require_some(cases, recipe)
     weights, before = (None, None) if initial is None else initial
     claim(output / "recipe.json", _content(recipe, cases, before), fabric)
     store = cache or output / "prepared"
@@ -134,10 +138,14 @@ def run_recipe(
             elif weights is not None:
                 weights = adopt_decoder(weights)
         segments = recipe.segments if isinstance(stage, PointStage) and stage.supervoxels else None
-        prepared = prepare_all(cases, store, recipe.spacing, segments, place, cache_bytes)
+        taking_part = _taking_part(cases, stage)
+        prepared = prepare_all(taking_part, store, recipe.spacing, segments, place, cache_bytes)
         length = stage.length(len(prepared), fabric.world_size)
         run = StageRun(recipe, number, folder, fabric, length, weights)
-        run.fit(prepared, validated, until=until)
+        if isinstance(stage, AutoStage) and stage.keep_best:
+            _fit_to_best(run, prepared, validated, until)
+        else:
+            run.fit(prepared, validated, until=until)
         if fabric.is_global_zero:
             before = export(run, prepared, output / "model.safetensors", before)
             if run.done:
@@ -147,6 +155,47 @@ def run_recipe(
         weights = run.average
         before = fabric.broadcast(before)
     return True
+
+
+def _taking_part(cases: list[Case], stage: Stage) -> list[Case]:
+    """The cases that a stage trains on."""
+    return [
+        case for case in cases
+        if (stage.label_maps or case.image is not None)
+        and (stage.taught or case.label is not None)
+    ]  # fmt: skip
+
+
+def require_some(cases: list[Case], recipe: Recipe) -> None:
+    """Refuse to begin what would end at a stage that has nothing to learn from.
+
+    Raises:
+        InputError: a stage has nothing.
+    """
+    for stage in recipe.stages:
+        _require_some(cases, stage)
+
+
+def _require_some(cases: list[Case], stage: Stage) -> None:
+    if any(case.source.weight > 0 for case in _taking_part(cases, stage)):
+        return
+    msg = f"none of the {len(cases)} scans to train on has labels and a weight above 0"
+    if len(_taking_part(cases, stage)) < len(cases):
+        kinds = {"label maps without a scan": stage.label_maps, "pseudo-labels": stage.taught}
+        left = " and ".join(name for name, used in kinds.items() if not used)
+        msg = f"stage {stage.name} trains on no {left}, and {msg} beside them"
+    raise InputError(msg + ": see `vista3d data check`, and the mapping file")
+
+
+def _fit_to_best(
+    run: StageRun, cases: list[Prepared], held_out: list[Prepared], until: float | None
+) -> None:
+    """Train a stage to its end; it leaves the weights of its best validation."""
+    best = Best(run, gain=0.0)
+    run.fit(cases, held_out, until=until, enough=best)
+    run.average = dict(best.weights())
+    if run.done:
+        run.save()  # what the next stage starts from, also after a restart
 
 
 def _unclicked(before: CheckpointMeta | None) -> bool:
@@ -165,10 +214,18 @@ def _content(recipe: Recipe, cases: list[Case], before: CheckpointMeta | None) -
     """What makes a run another one."""
     return {
         **asdict(recipe),
+        "stages": list(map(_settings, recipe.stages)),
         "scans": sorted(f"{case.source.name}/{case.name}" for case in cases),
         "labels": _digest(cases),
         "initial": None if before is None else json.loads(before.to_json()),
     }
+
+
+def _settings(stage: Stage) -> dict[str, Any]:
+    """Of a stage; those of `_LATER` only where they change something, so that older runs go on."""
+    before = {f.name: f.default for f in fields(stage) if f.name in _LATER}
+    own = asdict(stage)
+    return {name: value for name, value in own.items() if value != before.get(name, ...)}
 
 
 def _digest(cases: list[Case]) -> str:

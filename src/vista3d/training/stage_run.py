@@ -241,6 +241,7 @@ class StageRun:
         loader = torch.utils.data.DataLoader(
             examples, batch_size=None, num_workers=1, prefetch_factor=4
         )
+        every = self.stage.interval(len(cases), self.fabric.world_size)
         started = time.time()
         for step, batch in loader:
             losses = self.train_step(batch)
@@ -249,7 +250,6 @@ class StageRun:
                 started = time.time()
             if self.step % CHECKPOINT_EVERY == 0 or self.done:
                 self.save()
-            every = self.stage.validate_every
             if (every and self.step % every == 0) or self.done:
                 found = self._validate(held_out)
                 if self.fabric.broadcast(bool(found) and enough(found)):

@@ -98,7 +98,7 @@ def test_light_leaves_clicks_and_other_classes_alone(base: Path, dataset: Path, 
 
 def test_clicks_can_follow_the_encoder(base: Path, dataset: Path, tmp_path: Path):
     model = vista3d.finetune(
-        base, dataset, "block:new:lump", tmp_path, cases=1, steps=2, points=True, device="cpu"
+        base, dataset, "block:new:lump", tmp_path, cases=1, steps=3, points=True, device="cpu"
     )
     before, _ = read_checkpoint(base)
     after = model.network.state_dict()
@@ -106,6 +106,9 @@ def test_clicks_can_follow_the_encoder(base: Path, dataset: Path, tmp_path: Path
     assert any(not torch.allclose(before[n].float(), after[n].cpu(), atol=1e-6) for n in moved)
     assert model.meta.provenance["point_branch"] == "trained"
     assert model.meta.click_window == (32, 32, 32)
+    # For half as long again.
+    stages = model.meta.provenance["stages"]
+    assert [(stage["stage"], stage["steps"]) for stage in stages] == [("auto", 3), ("points", 2)]
 
 
 def test_held_out_scans_without_the_structure_are_told(

@@ -47,7 +47,8 @@ def finetune(
         output: run folder.
         cases: how many scans to learn from; None: all.
         mode: "full", or "light" (class embeddings, head and norms only).
-        points: train the point branch on the new encoder as well, for half as long again.
+        points: train the point branch on the new encoder as well, for half as long again, in
+            minutes and in steps.
         minutes: of training; the learning rate falls to zero by its end, however fast the machine.
         steps: of the optimiser, at most; where they fit the time, the result depends on the seed
             alone.

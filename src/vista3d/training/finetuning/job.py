@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -16,11 +17,11 @@ from vista3d.anatomy import Vocabulary
 from vista3d.errors import UsageError
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.network.vista3d import Vista3D
+from vista3d.training.best import Best
 from vista3d.training.data.case import Case
 from vista3d.training.data.prepared import Prepared
 from vista3d.training.data.store import DEFAULT_BYTES
 from vista3d.training.examples import prepare_all
-from vista3d.training.finetuning.best import Best
 from vista3d.training.finetuning.export import describe, write_model
 from vista3d.training.finetuning.nearest import nearest_class, with_row
 from vista3d.training.finetuning.plan import PIECES, Pieces, Plan, make_plan
@@ -45,6 +46,9 @@ log = logging.getLogger(__name__)
 
 EMA = 0.998
 """Decay of the weight average that is validated and written."""
+
+CLICKS = 0.5
+"""Time and steps of the clicks: this share of those of the automatic branch, on top of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,13 +176,10 @@ class Job:
         self._warn_of_unseen(held_out)
         if weights is not None:
             weights = self._with_new_rows(weights, train)
-        minutes = {"auto": self.asked.minutes}
-        if self.asked.points:
-            minutes["points"] = self.asked.minutes / 2
         runs: list[StageRun] = []
         start: Mapping[str, Tensor] | None = weights
-        for name, share in minutes.items():
-            done = self._stage(name, share, train, held_out, start)
+        for name in ("auto", "points") if self.asked.points else ("auto",):
+            done = self._stage(name, train, held_out, start)
             runs.append(done)
             start = done.average
         name = f"{self.base.name}+{self.output.resolve().name}"
@@ -234,29 +235,31 @@ class Job:
         return weights
 
     def _recipe(self, name: str) -> Recipe:
+        asked = self.asked
         stage: AutoStage | PointStage = (
-            auto_stage(self.asked.mode, self.plan.patch, self.asked.steps, self.asked.learning_rate)
+            auto_stage(asked.mode, self.plan.patch, asked.steps, asked.learning_rate)
             if name == "auto"
-            else point_stage(self.base, self.asked.steps)
+            else point_stage(self.base, math.ceil(CLICKS * asked.steps))
         )
         return Recipe(
             "finetune", self.base.config, self.plan.spacing, (stage,),
-            ema=EMA, seed=self.asked.seed,
+            ema=EMA, seed=asked.seed,
         )  # fmt: skip
 
     def _stage(
         self,
         name: str,
-        minutes: float,
         train: list[Prepared],
         held_out: list[Prepared],
         start: Mapping[str, Tensor] | None,
     ) -> StageRun:
-        """Train one stage for its time; its `average` is what it leaves."""
+        """Train one stage for its share of time and steps; its `average` is what it leaves."""
         folder = self.output / name
         recipe = self._recipe(name)
-        run = TimedRun(recipe, 0, folder, self.fabric, self.asked.steps, start)
-        run.limit(60 * minutes, self.clock)
+        (stage,) = recipe.stages
+        run = TimedRun(recipe, 0, folder, self.fabric, stage.steps, start)
+        share = CLICKS if isinstance(stage, PointStage) else 1.0
+        run.limit(60 * share * self.asked.minutes, self.clock)
         if isinstance(run.stage, PointStage):
             run.fit(train, held_out)
             return run

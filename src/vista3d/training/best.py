@@ -1,7 +1,8 @@
-"""Early stopping: the best weights by held-out Dice, and when to stop looking for better ones."""
+"""The best weights of a stage by held-out Dice, and when to stop looking for better ones."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,11 +23,12 @@ class Best:
 
     Args:
         run: the stage.
-        patience: validations without a gain after which it ends.
+        patience: validations without a gain after which it ends; infinity: never.
+        gain: Dice by which the best ones must be beaten.
     """
 
-    def __init__(self, run: StageRun, patience: int) -> None:
-        self._run, self._patience = run, patience
+    def __init__(self, run: StageRun, patience: float = math.inf, gain: float = GAIN) -> None:
+        self._run, self._patience, self._gain = run, patience, gain
         self._path = run.folder / "best.pt"
         self.score, self.step = 0.0, 0
         if self._path.is_file():
@@ -36,7 +38,7 @@ class Best:
     def __call__(self, found: Mapping[str, float]) -> bool:
         """Keep the weights if they are the best; whether the stage should end."""
         score = found["validation"]
-        if score > self.score + GAIN:
+        if score > self.score + self._gain:
             self.score, self.step = score, self._run.step
             state = {"average": self._run.average, "score": score, "step": self.step}
             partial = self._path.with_suffix(".part")

@@ -4,7 +4,7 @@ from pathlib import Path
 import torch
 
 from tests.training.recipes import AUTO, start
-from vista3d.training.finetuning.best import Best
+from vista3d.training.best import Best
 
 STAGE = replace(AUTO, steps=100, validate_every=10)
 
