@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -80,16 +81,10 @@ class Model(Engine):
         chosen = preset_by_name(preset)
         result = segment_volume(self, scan, ids, chosen, output, watch, memory_limit)
         about = {
-            "model": self.meta.name,
-            "runtime": self.runtime.name,
-            "device": self.runtime.device,
-            "precision": self.runtime.precision,
+            **self.described,
             "modality": modality,
             "preset": preset or "default",
-            "spacing": list(self.meta.spacing),
-            "window": list(self.meta.window),
             "warnings": [*scan.meta.warnings, *notes],
-            "versions": _versions(),
         }
         return replace(result, run={**about, **result.run}, vocabulary=self.vocabulary)
 
@@ -162,6 +157,19 @@ class Model(Engine):
         if not self.meta.modalities:
             return trained
         return tuple(i for i in anatomy.everything(modality) if i in trained)
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """For reports: which model, and where and how it is computed."""
+        return {
+            "model": self.meta.name,
+            "runtime": self.runtime.name,
+            "device": self.runtime.device,
+            "precision": self.runtime.precision,
+            "spacing": list(self.meta.spacing),
+            "window": list(self.meta.window),
+            "versions": _versions(),
+        }
 
     @functools.cached_property
     def vocabulary(self) -> anatomy.Vocabulary:
