@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from vista3d import anatomy
 from vista3d import volume as vol
+from vista3d.cli.lesion_picture import lesion_pair
+from vista3d.results.picture.pairs import draw_pairs
 from vista3d.training.synthetic.body import add_body
 from vista3d.training.synthetic.lesions import Lesion, paint_lesions
 from vista3d.training.synthetic.resynthesis import draw_scan
@@ -34,16 +37,9 @@ LESIONS = (
 )
 """Organ, kind, and the seed from which the first lesion of this kind is taken."""
 
-WINDOWS = {
-    "liver": (-60, 200),
-    "kidney": (-100, 300),
-    "lung": (-1350, 200),
-    "pancreas": (-90, 190),
-    "bone": (-150, 650),
-}
-TILE, COLUMNS, CAPTION = 176, 6, 18
-GREYS = 64
-"""Grey levels of the files: the eye sees no more, and the picture takes half the bytes."""
+TILE, COLUMNS = 176, 3
+COLOURS = 128
+"""Colours of the files: the eye sees no more, and the picture takes half the bytes."""
 
 
 def main(arguments: list[str]) -> None:
@@ -82,20 +78,12 @@ def _grey(plane: np.ndarray, window: tuple[float, float], size: tuple[int, int])
 def _lesions(data: Path) -> Image.Image:
     scan, labels, _ = _case(data, "Dataset103_TorsoPseudo", "lidc_0001")
     assert scan is not None
-    rows = len(LESIONS) // COLUMNS
-    height = CAPTION + 2 * TILE
-    sheet = Image.new("L", (COLUMNS * TILE, rows * height), 255)
-    draw = ImageDraw.Draw(sheet)
-    for number, (organ, kind, seed) in enumerate(LESIONS):
-        x, y = number % COLUMNS * TILE, number // COLUMNS * height
+    pairs = []
+    for organ, kind, seed in LESIONS:
         hu, lesion = _first(scan, labels, organ, kind, seed)
-        draw.text(
-            (x + 4, y + 3), f"{kind}, {lesion.diameter_mm:.0f} mm", 0, ImageFont.load_default(11)
-        )
-        for row, array in enumerate((scan.array, hu)):
-            tile = _around(array, lesion.centre, scan.geometry.spacing, 84, WINDOWS[organ])
-            sheet.paste(tile, (x, y + CAPTION + row * TILE))
-    return sheet
+        before = replace(scan, array=np.asarray(scan.array, np.float32))
+        pairs.append(lesion_pair(before, hu, lesion))
+    return draw_pairs(pairs, columns=COLUMNS, tile=TILE)
 
 
 def _first(
@@ -109,20 +97,6 @@ def _first(
             return hu, found[0]
     msg = f"no {kind} in 100 seeds"
     raise RuntimeError(msg)
-
-
-def _around(
-    array: np.ndarray,
-    centre: tuple[int, int, int],
-    spacing: tuple[float, float, float],
-    width: float,
-    window: tuple[float, float],
-) -> Image.Image:
-    """An axial square of `width` mm; the scan is LPS, so no flip is needed."""
-    half = [round(width / 2 / s) for s in spacing[:2]]
-    padded = np.pad(array[:, :, centre[2]], [(h, h) for h in half], mode="edge")
-    plane = padded[centre[0] : centre[0] + 2 * half[0], centre[1] : centre[1] + 2 * half[1]]
-    return _grey(np.asarray(plane, np.float32), window, (TILE, TILE))
 
 
 def _resynthesis(data: Path) -> Image.Image:
@@ -157,5 +131,4 @@ def _resynthesis(data: Path) -> Image.Image:
 
 
 def _save(picture: Image.Image, path: Path) -> None:
-    colours = GREYS if picture.mode == "L" else 128
-    picture.quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)

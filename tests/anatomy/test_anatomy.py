@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from vista3d import anatomy
+from vista3d.anatomy.lookup import nearest
 from vista3d.errors import UnknownClassError, UsageError
 
 
@@ -88,6 +89,15 @@ def test_unknown_and_untrained_classes():
         anatomy.resolve(["rectum"])
     with pytest.raises(UnknownClassError, match="class id 999 does not exist"):
         anatomy.resolve([999])
+
+
+def test_a_class_is_suggested_once_and_by_its_name():
+    near = nearest("mandible")
+    assert near[:2] == ["left mandible", "right mandible"]
+    found = [anatomy.find(name) for name in near]
+    assert len(set(found)) == len(found)
+    assert "kidney" in nearest("kidny")
+    assert nearest("rectums") != ["rectum"], "no model was trained on it"
 
 
 def test_mirror():

@@ -2,7 +2,7 @@ import pytest
 
 from vista3d import anatomy
 from vista3d.anatomy import Vocabulary
-from vista3d.errors import UnknownClassError
+from vista3d.errors import UnknownClassError, UsageError
 
 OWN = Vocabulary.of({346: "my tumour", 347: "Jaw, left half"})
 
@@ -30,6 +30,23 @@ def test_unknown_names_are_told_with_what_there_is():
         Vocabulary().resolve(["livr", "spleen", "hart"])
     with pytest.raises(UnknownClassError, match="346 does not exist"):
         Vocabulary().resolve(346)
+
+
+def test_only_what_the_model_was_trained_on_is_suggested():
+    small = Vocabulary.of({}, anatomy.resolve(["liver", "left kidney", "ribs"]), "mini")
+    with pytest.raises(UnknownClassError, match=r"'kidny': did you mean kidney, left kidney\?$"):
+        small.resolve("kidny")
+    for name in ("mandible", "left mandibl"):
+        with pytest.raises(UnknownClassError, match=r"similar name: see `vista3d .* --model mini`"):
+            small.resolve(name)
+
+
+def test_what_the_model_was_not_trained_on_is_told_apart():
+    small = Vocabulary.of({346: "my tumour"}, [1, 346], "mini")
+    assert small.split(small.resolve(["my tumour", "spleen", "liver"])) == ((346, 1), ("spleen",))
+    with pytest.raises(UsageError, match=r"not trained on spleen: see `vista3d classes --model mi"):
+        small.split([3])
+    assert Vocabulary().split([3]) == ((3,), ())
 
 
 def test_without_own_names_it_is_the_table():

@@ -67,6 +67,7 @@ def click(model, capsys):
 
     model.meta = SimpleNamespace(name="fake", classes=(LIVER, RIGHT_KIDNEY))
     model.vocabulary = Vocabulary()
+    model.described = {"model": "fake", "device": "cpu", "runtime": "torch", "precision": "fp32"}
 
     def automatic(volume):
         def segment(classes, progress=None, cancel=None):

@@ -45,6 +45,23 @@ def test_a_new_object(click, ct, tmp_path):
     assert image.affine.tolist() == nib.load(ct).affine.tolist()
 
 
+def test_the_report_can_be_traced_as_that_of_segment(click, run, ct, tmp_path):
+    assert run(ct, "-o", tmp_path / "a", "-c", "liver").code == 0
+    automatic = json.loads((tmp_path / "a" / "ct_report.json").read_text())["settings"]
+    given = ("--point", INSIDE, "--class", "liver", "--precision", "fp32")
+    assert click(ct, "-o", tmp_path / "b", *given, "--initial", tmp_path / "a" / "ct_seg.nii.gz",
+                 ).code == 0  # fmt: skip
+    report = json.loads((tmp_path / "b" / "ct_report.json").read_text())
+    settings = report["settings"]
+    assert set(settings) >= set(automatic)
+    assert settings["weights"] == automatic["weights"]
+    assert settings["classes"] == [LIVER]
+    assert (settings["precision"], settings["overlap"]) == ("fp32", "overwrite")
+    assert settings["initial"]["name"] == "ct_seg.nii.gz"
+    assert len(settings["initial"]["sha256"]) == 64
+    assert report["run"]["runtime"] == "torch"
+
+
 def test_a_known_class_has_its_own_id(click, ct, tmp_path):
     assert click(ct, "-o", tmp_path / "a.nii.gz", "--point", INSIDE, "--class", "liver").code == 0
     assert set(np.unique(read(tmp_path / "a.nii.gz"))) == {0, LIVER}

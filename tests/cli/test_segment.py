@@ -49,6 +49,14 @@ def test_the_table_says_volume_density_and_truncation(run, tmp_path):
     assert "not found: left kidney" in outcome.out
 
 
+def test_the_table_shows_a_few_voxels_as_found(run, tmp_path):
+    outcome = run(scan(tmp_path / "a.nii", affine=np.diag([0.1, 0.1, 1, 1])), "-o", tmp_path / "b")
+    rows = {line.split("  ")[0].strip(): line for line in outcome.out.splitlines()}
+    assert rows["liver"].split()[1] == "<0.1"
+    report = json.loads((tmp_path / "b" / "a_report.json").read_text())
+    assert report["structures"]["volume_ml"]["liver"] == pytest.approx(0.0096)
+
+
 def test_every_format_and_extra_at_once(run, tmp_path):
     out = tmp_path / "out"
     path = scan(tmp_path / "a.nii.gz")

@@ -11,12 +11,27 @@ import pytest
 
 from tests.cli.fake import files, scan, series
 from vista3d.cli import segment as segment_module
+from vista3d.network.weights import EMBEDDED
 
 
 def test_an_unknown_class_is_refused_before_anything_is_read(run, model, tmp_path):
     outcome = run(tmp_path / "gone.nii", "-o", tmp_path / "out", "-c", "liver,spleeen")
     assert outcome.code == 2
     assert "unknown class 'spleeen': did you mean spleen" in outcome.text
+    assert not model.loads
+
+
+def test_a_class_that_the_model_lacks_is_refused_before_anything_is_read(
+    run, model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("vista3d.network.weights.resolve", EMBEDDED.__getitem__)
+    gone = tmp_path / "gone.nii"
+    outcome = run(gone, "-o", tmp_path / "out", "-c", "left mandible")
+    assert outcome.code == 2
+    assert "was not trained on left mandible: see `vista3d classes --model mini`" in outcome.text
+    outcome = run(gone, "-o", tmp_path / "out", "-c", "brain-stem,mandible")
+    assert outcome.code == 2
+    assert "unknown class 'mandible': the model was trained on nothing of a simi" in outcome.text
     assert not model.loads
 
 

@@ -14,7 +14,7 @@ from vista3d.anatomy import by_id
 from vista3d.results import preview, write_preview
 from vista3d.results.picture.layout import arrange, canvas_size
 from vista3d.results.picture.panel import draw_panel, enlarge_labels
-from vista3d.results.picture.planes import Plane, cut_planes
+from vista3d.results.picture.planes import Plane, axial_square, cut_planes
 from vista3d.volume import Volume
 
 ORIENTATIONS = [
@@ -48,6 +48,24 @@ def test_every_orientation_shows_the_patient_alike(axes, signs):
     assert axial.letters == ("R", "L", "A", "P")
     assert coronal.letters == ("R", "L", "S", "I")
     assert sagittal.letters == ("A", "P", "S", "I")
+
+
+@pytest.mark.parametrize(("axes", "signs"), ORIENTATIONS)
+def test_a_square_has_its_voxel_in_the_middle(axes, signs):
+    labels = np.zeros((40, 30, 50), np.uint8)
+    labels[38, 3, 40] = 1  # near two borders, in RAS
+    labels[36, 5, 40] = 2  # 2 mm to the left and to the front of it
+    affine = np.eye(4)
+    for array_axis, world_axis in enumerate(axes):
+        affine[:3, array_axis] = 0
+        affine[world_axis, array_axis] = signs[array_axis]
+    turn = lambda a: a.transpose(axes)[tuple(slice(None, None, s) for s in signs)]  # noqa: E731
+    volume = Volume.from_array(turn(labels).astype(np.int16), affine)
+    i, j, k = (int(n) for n in np.argwhere(turn(labels) == 1)[0])
+    plane = axial_square(turn(labels), volume, (i, j, k), 20)
+    assert plane.image.shape == plane.labels.shape == (21, 21)
+    assert np.argwhere(plane.labels == 1).tolist() == [[10, 10]]
+    assert np.argwhere(plane.labels == 2).tolist() == [[8, 12]], "front is up, left is right"
 
 
 @pytest.mark.parametrize(("axes", "signs"), ORIENTATIONS)

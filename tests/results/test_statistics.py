@@ -10,7 +10,7 @@ import pytest
 
 from tests.results.conftest import LEFT_KIDNEY, LIVER, RIGHT_KIDNEY, SPACING, SPINAL_CORD
 from vista3d.errors import UsageError
-from vista3d.results import statistics, write_statistics
+from vista3d.results import shown_ml, statistics, write_statistics
 from vista3d.volume import Volume
 
 IDS = (LIVER, RIGHT_KIDNEY, LEFT_KIDNEY, SPINAL_CORD)
@@ -24,6 +24,14 @@ def rows(labels, volume):
 def test_order_and_names_are_those_asked_for(labels, volume):
     rows = statistics(labels, volume, (RIGHT_KIDNEY, LIVER))
     assert [(row.id, row.name) for row in rows] == [(5, "right kidney"), (1, "liver")]
+
+
+@pytest.mark.parametrize(
+    ("millilitres", "text"),
+    [(0, "0.0"), (1e-6, "<0.1"), (0.0499, "<0.1"), (0.05, "0.1"), (0.1, "0.1"), (6.48, "6.5")],
+)
+def test_what_was_found_is_never_shown_as_nothing(millilitres, text):
+    assert shown_ml(millilitres) == text
 
 
 @pytest.mark.parametrize("number", [LIVER, RIGHT_KIDNEY, SPINAL_CORD])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import nrrd
@@ -12,6 +15,7 @@ import numpy as np
 import pydicom
 import pytest
 import trimesh
+from fastapi.testclient import TestClient
 
 from tests.cli.fake import series
 from tests.server.conftest import (
@@ -30,6 +34,7 @@ from tests.server.conftest import (
 from vista3d import anatomy
 from vista3d.results.label_map import write_label_map
 from vista3d.results.seg_nrrd import write_seg_nrrd
+from vista3d.server.app import create_app
 from vista3d.volume import Volume
 
 SHAPE = (48, 44, 32)
@@ -42,6 +47,7 @@ def test_info_names_the_model_and_its_licence(client, model):
     assert info["model"]["licence"] == model.meta.licence
     assert "not a medical device" in info["research_notice"]
     assert info["token_required"] is False
+    assert all(isinstance(n, int) for name, n in info["limits"].items() if name != "idle_seconds")
     learned = [c["id"] for c in client.get("/api/v1/classes").json() if c["trained"]]
     assert learned == sorted(model.meta.classes)
 
@@ -103,6 +109,16 @@ def test_changed_box_is_the_smallest_that_holds_the_change(client, session):
     text = ",".join(str(n) for ends in answer["changed"]["box"] for n in ends)
     part = labels(client, session, after[i, j, k].shape, text)
     np.testing.assert_array_equal(part, after[i, j, k])
+
+
+def test_the_list_says_the_revision_that_a_look_says(client, session):
+    def listed() -> int:
+        (row,) = (r for r in client.get("/api/v1/sessions").json() if session.endswith(r["id"]))
+        return row["revision"]
+
+    assert listed() == client.get(session).json()["revision"]
+    paint_cube(client, session, name="a")
+    assert listed() == client.get(session).json()["revision"]
 
 
 def test_labels_carry_revision_and_box(client, session):
@@ -426,3 +442,20 @@ def test_the_openapi_document_names_every_route(client):
     assert all(op.get("description") for op in operations)
     form = paths["/api/v1/studies"]["post"]["requestBody"]["content"]
     assert "multipart/form-data" in form
+
+
+def test_the_example_of_the_documentation_clicks_a_new_object(
+    make_service, scan_bytes, tmp_path, monkeypatch
+):
+    page = (Path(__file__).parents[2] / "docs" / "server.md").read_text("utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "ct.nii.gz").write_bytes(scan_bytes)
+    monkeypatch.chdir(tmp_path)
+    app = create_app(make_service())
+    monkeypatch.setattr("httpx.Client", lambda base_url, timeout: TestClient(app, base_url))
+    said: dict[str, Any] = {}
+    exec(program, said)
+    objects = said["edit"]["state"]["objects"]
+    assert [(o["name"], len(o["clicks"])) for o in objects if o["clicks"]] == [("lesion", 1)]
+    assert {o["name"] for o in objects} == {"liver", "spleen", "lesion"}
+    assert nrrd.read_header(str(tmp_path / "out.seg.nrrd"))["Segment2_Name"] == "lesion"

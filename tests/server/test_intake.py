@@ -295,6 +295,7 @@ def test_formats_agree(client, tmp_path, study):
         ("a\x00b\r\nSet-Cookie: x.nii", "abSet-Cookie: x"),
         ("", "scan"),
         ("x" * 500 + ".nii", "x" * 120),
+        ("crlm_1006_0000.nii.gz", "crlm_1006"),
     ],
 )
 def test_names_for_people_hold_no_folder_and_no_control_character(name, shown):

@@ -62,10 +62,12 @@ def test_idle_sessions_leave_the_memory_and_come_back(make_service, scan_bytes):
     while service.sessions.open and time.monotonic() < deadline:
         time.sleep(0.05)
     assert service.sessions.open == 0
+    (listed,) = client.get("/api/v1/sessions").json()
+    assert service.sessions.open == 0, "a list opens nothing"
     np.testing.assert_array_equal(labels(client, session, SHAPE), before)
     after = client.get(session).json()
     assert after["objects"] == state["objects"]
-    assert after["revision"] > state["revision"]
+    assert after["revision"] == listed["revision"] > state["revision"]
     assert client.post(f"{session}/undo").json()["changed"] is not None
 
 

@@ -22,8 +22,8 @@ export const info = signal<Info | null>(null);
 export const classes = signal<AnatomyClass[]>([]);
 export const studies = signal<ListedStudy[]>([]);
 export const sessions = signal<SessionSummary[]>([]);
-/** Those that hold work. */
-export const editedSessions = computed(() => sessions.value.filter((s) => s.revision > 0));
+/** Those that hold work; a session begins at revision 1. */
+export const editedSessions = computed(() => sessions.value.filter((s) => s.revision > 1));
 export const online = signal(true);
 
 /** What is open. */

@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 import difflib
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from vista3d.anatomy.table import (
     MR_BODY,
@@ -18,6 +18,7 @@ from vista3d.anatomy.table import (
 from vista3d.errors import UnknownClassError, UsageError
 
 _EVERYTHING = "everything"
+_NEAR, _SUGGESTED = 5, 3
 
 
 def key_of(text: str) -> str:
@@ -80,11 +81,39 @@ def by_id(class_id: int) -> Structure:
         raise UnknownClassError(msg) from None
 
 
-def find(query: str | int) -> tuple[Structure, ...]:
+def nearest(query: str, among: Collection[int] | None = None) -> list[str]:
+    """What an unknown name may stand for: each class or collection once, in its own words.
+
+    Args:
+        query: what somebody typed.
+        among: ids to suggest; of collections one suffices. None: all that any model was trained on.
+    """
+    wanted = {s.id for s in structures().values() if s.trained} if among is None else among
+    meant = {**{name: (i,) for name, i in _names().items()}, **collections()}
+    found: dict[tuple[int, ...], str] = {}
+    for name in difflib.get_close_matches(key_of(query), meant, n=len(meant), cutoff=0.6):
+        ids = meant[name]
+        found.setdefault(ids, name if name in collections() else by_id(ids[0]).name)
+    # Chosen from the nearest of all: who asks for a left mandible does not mean a left rib.
+    near = list(found.items())[:_NEAR]
+    return [name for ids, name in near if any(i in wanted for i in ids)][:_SUGGESTED]
+
+
+def hint(query: str) -> str:
+    """What to do about an unknown name, where no model is known."""
+    near = nearest(query)
+    return f"did you mean {', '.join(near)}?" if near else "see `vista3d classes`"
+
+
+def find(query: str | int, hint: Callable[[str], str] = hint) -> tuple[Structure, ...]:
     """What a prompt means: an id, a name, an alias, a superclass or a group.
 
+    Args:
+        query: the prompt.
+        hint: what to do about a name that is none.
+
     Raises:
-        UnknownClassError: nothing of that name; the message suggests the nearest ones.
+        UnknownClassError: nothing of that name; the message ends with the hint.
     """
     if isinstance(query, int) or query.strip().isdigit():
         structure = by_id(int(query))
@@ -94,15 +123,18 @@ def find(query: str | int) -> tuple[Structure, ...]:
         return tuple(by_id(i) for i in collections()[key])
     if key in _names():
         return (by_id(_names()[key]),)
-    known = [*_names(), *collections()]
-    near = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
-    hint = f"did you mean {', '.join(near)}?" if near else "see `vista3d classes`"
-    msg = f"unknown class {query!r}: {hint}"
+    msg = f"unknown class {query!r}: {hint(query)}"
     raise UnknownClassError(msg)
 
 
-def resolve(classes: Iterable[str | int] | str | int) -> tuple[int, ...]:
+def resolve(
+    classes: Iterable[str | int] | str | int, hint: Callable[[str], str] = hint
+) -> tuple[int, ...]:
     """Prompts -> global ids, groups and superclasses expanded, each id once, order kept.
+
+    Args:
+        classes: names, ids, groups.
+        hint: as of `find`.
 
     Raises:
         UnknownClassError: an unknown name, or a class that no model was ever trained on.
@@ -113,7 +145,7 @@ def resolve(classes: Iterable[str | int] | str | int) -> tuple[int, ...]:
         if isinstance(prompt, str) and key_of(prompt) == _EVERYTHING:
             ids.update(dict.fromkeys(everything()))
             continue
-        for structure in find(prompt):
+        for structure in find(prompt, hint):
             if not structure.trained:
                 msg = (
                     f"class {structure.name!r} (id {structure.id}) is named in the label "

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from vista3d.anatomy import lookup
 from vista3d.anatomy.table import Structure, structures
-from vista3d.errors import UnknownClassError
+from vista3d.errors import UnknownClassError, UsageError
 
 FIRST_OWN = 346
 """First row of the class table that no published label list names; a fine-tuned model's own classes
@@ -21,17 +21,27 @@ class Vocabulary:
 
     Attributes:
         own: structures that only this model has, by id; empty for the published ones.
+        trained: ids that it was trained on; None where they are not known.
+        model: what `--model` takes for it.
     """
 
     own: Mapping[int, Structure] = field(default_factory=lambda: MappingProxyType({}))
+    trained: frozenset[int] | None = None
+    model: str = "MODEL"
 
     @classmethod
-    def of(cls, names: Mapping[int, str]) -> Vocabulary:
+    def of(
+        cls,
+        names: Mapping[int, str],
+        trained: Collection[int] | None = None,
+        model: str = "MODEL",
+    ) -> Vocabulary:
         """The table, and a model's own classes: id -> name, as its checkpoint has them."""
         made = {
             i: replace(lookup.new_structure(i, name), trained=True) for i, name in names.items()
         }
-        return cls(MappingProxyType(made))
+        known = None if trained is None else frozenset(trained)
+        return cls(MappingProxyType(made), known, model)
 
     def __contains__(self, class_id: int) -> bool:
         return class_id in self.own or class_id in structures()
@@ -57,7 +67,7 @@ class Vocabulary:
         for prompt in prompts:
             own = self._own_id(prompt)
             try:
-                found = lookup.resolve(prompt) if own is None else (own,)
+                found = lookup.resolve(prompt, self._hint) if own is None else (own,)
             except UnknownClassError as error:
                 wrong.append(str(error))
             else:
@@ -69,6 +79,23 @@ class Vocabulary:
             raise UnknownClassError("; ".join(wrong))
         return tuple(ids)
 
+    def split(self, ids: Iterable[int]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+        """The ids that the model was trained on, and the names of the others.
+
+        Raises:
+            UsageError: it was trained on none of them.
+        """
+        asked = tuple(ids)
+        if self.trained is None:
+            return asked, ()
+        trained = self.trained
+        taught = tuple(i for i in asked if i in trained)
+        others = tuple(self.by_id(i).name for i in asked if i not in trained)
+        if others and not taught:
+            msg = f"the model was not trained on {', '.join(others)}: {self._list}, or take another"
+            raise UsageError(msg)
+        return taught, others
+
     def single(self, name: str | int) -> int | None:
         """The id of the one class that a name or number means; None for all else."""
         try:
@@ -76,6 +103,19 @@ class Vocabulary:
         except UnknownClassError:
             return None
         return found[0] if len(found) == 1 else None
+
+    @property
+    def _list(self) -> str:
+        return f"see `vista3d classes --model {self.model}`"
+
+    def _hint(self, query: str) -> str:
+        """What to do about an unknown name: only what the model can do is suggested."""
+        if self.trained is None:
+            return lookup.hint(query)
+        near = lookup.nearest(query, self.trained)
+        if near:
+            return f"did you mean {', '.join(near)}?"
+        return f"the model was trained on nothing of a similar name: {self._list}"
 
     def _own_id(self, prompt: str | int) -> int | None:
         if isinstance(prompt, int) or prompt.strip().isdigit():

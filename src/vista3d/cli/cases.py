@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vista3d.errors import InputError, UsageError
 from vista3d.volume.dicom_file import is_dicom
-from vista3d.volume.nifti import stem
+from vista3d.volume.nifti import case_name
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +53,10 @@ def cases_below(folder: Path) -> list[Case]:
     Where names repeat, they are the paths below the folder.
     """
     paths = list(_below(folder, set()))
-    counts = Counter(map(_case_name, paths))
+    counts = Counter(map(case_name, paths))
 
     def name(path: Path) -> str:
-        short = _case_name(path)
+        short = case_name(path)
         return short if counts[short] == 1 else path.relative_to(folder).as_posix()
 
     return [Case(name(path), path) for path in paths]
@@ -154,7 +154,7 @@ def _warn_of(folders: tuple[Path, ...]) -> None:
 
 def _name(paths: Iterable[Path]) -> list[Case]:
     """Case names from file names; a name that occurs twice gets its folder in front."""
-    listed = [(path, _case_name(path)) for path in paths]
+    listed = [(path, case_name(path)) for path in paths]
     counts = Counter(name for _, name in listed)
     cases = [
         Case(name if counts[name] == 1 else f"{path.parent.name}_{name}", path)
@@ -169,9 +169,3 @@ def _name(paths: Iterable[Path]) -> list[Case]:
             )
             raise UsageError(msg)
     return cases
-
-
-def _case_name(path: Path) -> str:
-    name = stem(path)
-    # nnU-Net numbers the channels of a case; CT is its only one.
-    return name.removesuffix("_0000") or name

@@ -124,6 +124,7 @@ def click(
     """
     from vista3d.cli.cases import one_case
     from vista3d.cli.outputs import check_writable, choose_formats, is_file_name, plan
+    from vista3d.cli.settings import Settings
     from vista3d.cli.writable import refuse_overwriting, require_writable
 
     clicks = [
@@ -148,8 +149,11 @@ def click(
         require_writable(session.parent)
 
     from vista3d import inference
+    from vista3d.network.weights import resolve
+    from vista3d.results import describe_source
     from vista3d.volume import check_ct, read
 
+    weights = describe_source(resolve(model))
     started = time.monotonic()
     volume = check_ct(read(case.path, series=series))
     check_writable(outputs, volume)
@@ -169,8 +173,26 @@ def click(
         if not goes_on:  # a mistyped name would look as if the work were lost
             typer.echo(f"new session {session}", err=True)
     seconds = time.monotonic() - started
-    _write(outputs, case.name, case.path, opened, {"model": loaded.meta.name, "seconds": seconds},
-           quiet=quiet)  # fmt: skip
+    asked = Settings(
+        classes=tuple(thing.class_id for thing in opened.objects if thing.class_id is not None),
+        model=model,
+        weights=weights,
+        device=device,
+        runtime="auto",
+        precision=precision,
+        preset="default",
+        modality="ct",
+        formats=tuple(outputs.files),
+        series=series,
+    )
+    settings = {
+        **asked.document(),
+        "overlap": overlap,
+        "auto": auto,
+        "initial": None if initial is None else describe_source(initial),
+    }
+    run = {**loaded.described, "seconds": seconds}
+    _write(outputs, case.name, case.path, opened, settings, run, quiet=quiet)
 
 
 def parse_click(text: str, space: str) -> tuple[tuple[float, ...], bool, Any]:
@@ -267,8 +289,8 @@ def _start(session: InteractiveSession, path: Path, class_: str | None, new: str
 
 
 def _write(
-    outputs: Outputs, case: str, source: Path, session: InteractiveSession, run: dict[str, Any],
-    *, quiet: bool,
+    outputs: Outputs, case: str, source: Path, session: InteractiveSession,
+    settings: dict[str, Any], run: dict[str, Any], *, quiet: bool,
 ) -> None:  # fmt: skip
     from rich.console import Console
 
@@ -312,7 +334,7 @@ def _write(
             case=case,
             source=results.describe_source(source),
             classes=structures,
-            settings={},
+            settings=settings,
             geometry=volume.geometry,
             run={**run, "objects": objects},
             warnings=volume.meta.warnings,

@@ -113,6 +113,8 @@ def segment(
     everything = [name.lower() for name in asked] == ["everything"]
     weights, vocabulary = _weights(model)
     ids = vocabulary.resolve(asked)
+    if not everything:
+        vocabulary.split(ids)  # refuses what the model cannot do at all; the rest it leaves out
     cases = find_cases(inputs)
     for option, value in (("--truth", truth), ("--series", series)):
         if value is not None and len(cases) > 1:
@@ -156,13 +158,15 @@ def segment(
 def _weights(model: str) -> tuple[dict[str, Any], Vocabulary]:
     """Find the weights file, before anything slow: for the reports, and the names that it knows."""
     from vista3d.anatomy import Vocabulary
+    from vista3d.network.about import about
     from vista3d.network.metadata import CheckpointMeta
-    from vista3d.network.weights import resolve
+    from vista3d.network.weights import PUBLISHED, resolve
     from vista3d.results import describe_source
 
     path = resolve(model)
-    meta = CheckpointMeta.peek(path)
-    return describe_source(path), Vocabulary() if meta is None else Vocabulary.of(meta.names)
+    meta = about(model) if model in PUBLISHED else CheckpointMeta.peek(path)
+    known = Vocabulary() if meta is None else Vocabulary.of(meta.names, meta.classes, model)
+    return describe_source(path), known
 
 
 def _run(

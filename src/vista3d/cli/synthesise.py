@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -68,30 +68,37 @@ def synthesise(
 
     Writes NAME_SEED_ct.nii.gz (HU), NAME_SEED_labels.nii.gz (global class ids; their names in
     NAME_SEED_labels.json) and NAME_SEED.json (how it was made, every lesion) on the grid of the
-    input, and with --preview NAME_SEED.png. The same input and seed give the same files.
+    input, and with --preview NAME_SEED_preview.png: each lesion before and after, or without
+    lesions an overview. The same input and seed give the same files.
 
     Example: vista3d synthesise ct.nii.gz --labels labels.nii.gz --lesions liver --count 2 -o out
     """
     import numpy as np
 
     from vista3d.cli.writable import refuse_overwriting, require_writable
+    from vista3d.volume.nifti import case_name
 
     _check_choice(scan, lesions, resynthesise, maisi)
     require_writable(out)
     truth, source = _read(labels, scan)
-    files = _plan(out, f"{(source or truth).meta.name}_{seed:04d}", preview)
+    name = case_name(scan or labels)
+    files = _plan(out, f"{name}_{seed:04d}", preview)
     inputs = [labels] if scan is None else [labels, scan]
     refuse_overwriting(files.all(), inputs, allowed=overwrite)
     rng = np.random.default_rng(seed)
     hu, method = _intensities(source, truth, rng, resynthesise, maisi, seed, device)
     ids = np.asarray(truth.array)
+    bare = hu
     found: list[Lesion] = []
     if lesions:
         from vista3d.training.synthetic.lesions import paint_lesions
 
         organs = [name.strip() for name in lesions.split(",")]
         hu, ids, found = paint_lesions(hu, ids, truth.geometry.spacing, rng, organs, count)
-    _write(files, hu, ids, source or truth, method, found, seed)
+    like = source or truth
+    _write(files, hu, ids, like, name, method, found, seed)
+    if files.picture is not None:
+        _draw(files.picture, replace(like, array=bare), hu, ids, found)
     for path in files.all():
         typer.echo(str(path))
     for lesion in found:
@@ -119,7 +126,7 @@ class _Files(NamedTuple):
 
 def _plan(out: Path, name: str, preview: bool) -> _Files:
     ct, mask, record = (out / f"{name}{end}" for end in ("_ct.nii.gz", "_labels.nii.gz", ".json"))
-    return _Files(ct, mask, record, out / f"{name}.png" if preview else None)
+    return _Files(ct, mask, record, out / f"{name}_preview.png" if preview else None)
 
 
 def _check_choice(scan: Path | None, lesions: str, resynthesise: bool, maisi: Path | None) -> None:
@@ -140,8 +147,6 @@ def _check_choice(scan: Path | None, lesions: str, resynthesise: bool, maisi: Pa
 
 def _read(labels: Path, scan: Path | None) -> tuple[Volume, Volume | None]:
     """Label map (integers) and scan, on one grid."""
-    from dataclasses import replace
-
     from vista3d.results.label_map import smallest_type
     from vista3d.volume import check_ct, read, read_label_map, read_truth
 
@@ -181,6 +186,7 @@ def _write(
     hu: np.ndarray,
     ids: np.ndarray,
     like: Volume,
+    name: str,
     method: str,
     lesions: list[Lesion],
     seed: int,
@@ -200,17 +206,26 @@ def _write(
     document: dict[str, Any] = {
         "synthetic": True,
         "vista3d": __version__,
-        "source": like.meta.name,
+        "source": name,
         "intensities": method,
         "seed": seed,
         "lesions": [asdict(lesion) for lesion in lesions],
     }
     write_json(files.record, document)
-    if files.picture is not None:
-        from dataclasses import replace
 
-        from vista3d.results.preview import preview as draw
-        from vista3d.results.preview import write_preview
 
-        picture = draw(ids, replace(like, array=whole), present)
-        write_preview(files.picture, picture)
+def _draw(
+    path: Path, before: Volume, hu: np.ndarray, ids: np.ndarray, lesions: list[Lesion]
+) -> None:
+    """The lesions before and after, or without any an overview of the structures."""
+    import numpy as np
+
+    from vista3d.results.preview import preview, write_preview
+
+    if lesions:
+        from vista3d.cli.lesion_picture import draw_lesions
+
+        write_preview(path, draw_lesions(before, hu, lesions))
+    else:
+        present = [int(i) for i in np.unique(ids) if i]
+        write_preview(path, preview(ids, replace(before, array=hu), present))

@@ -26,6 +26,8 @@ def structure_table(rows: Sequence[StructureStatistics], dice: Mapping[int, floa
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    from vista3d.results import shown_ml
+
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("structure")
     table.add_column("volume mL", justify="right")
@@ -38,7 +40,7 @@ def structure_table(rows: Sequence[StructureStatistics], dice: Mapping[int, floa
         if not row.voxels and score is None:
             continue
         mean = "" if row.mean_hu is None else f"{row.mean_hu:.0f}"
-        cells = [row.name, f"{row.volume_ml:.1f}", mean, ", ".join(row.borders)]
+        cells = [row.name, shown_ml(row.volume_ml), mean, ", ".join(row.borders)]
         if dice:
             cells.append("" if score is None else f"{score:.3f}")
         table.add_row(*cells)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from vista3d.inference.runtimes.classes import ClassPrompts
 from vista3d.inference.runtimes.points import PointRuntime
 from vista3d.inference.watch import Progress, Watch
 from vista3d.network.checkpoint import load_checkpoint
-from vista3d.network.weights import PUBLISHED, resolve
+from vista3d.network.weights import EMBEDDED, PUBLISHED, resolve
 from vista3d.volume import Volume, check_ct, check_image, read
 
 log = logging.getLogger(__name__)
@@ -80,16 +81,10 @@ class Model(Engine):
         chosen = preset_by_name(preset)
         result = segment_volume(self, scan, ids, chosen, output, watch, memory_limit)
         about = {
-            "model": self.meta.name,
-            "runtime": self.runtime.name,
-            "device": self.runtime.device,
-            "precision": self.runtime.precision,
+            **self.described,
             "modality": modality,
             "preset": preset or "default",
-            "spacing": list(self.meta.spacing),
-            "window": list(self.meta.window),
             "warnings": [*scan.meta.warnings, *notes],
-            "versions": _versions(),
         }
         return replace(result, run={**about, **result.run}, vocabulary=self.vocabulary)
 
@@ -163,10 +158,24 @@ class Model(Engine):
             return trained
         return tuple(i for i in anatomy.everything(modality) if i in trained)
 
+    @property
+    def described(self) -> dict[str, Any]:
+        """For reports: which model, and where and how it is computed."""
+        return {
+            "model": self.meta.name,
+            "runtime": self.runtime.name,
+            "device": self.runtime.device,
+            "precision": self.runtime.precision,
+            "spacing": list(self.meta.spacing),
+            "window": list(self.meta.window),
+            "versions": _versions(),
+        }
+
     @functools.cached_property
     def vocabulary(self) -> anatomy.Vocabulary:
         """Names of what it can be asked for: the table's, and its own new classes."""
-        return anatomy.Vocabulary.of(self.meta.names)
+        name = self.meta.name if self.meta.name in (*EMBEDDED, *PUBLISHED) else "FILE"
+        return anatomy.Vocabulary.of(self.meta.names, self.meta.classes, name)
 
     @functools.cached_property
     def points(self) -> PointRuntime:
@@ -209,17 +218,9 @@ class Model(Engine):
         prompts = [classes] if isinstance(classes, str | int) else list(classes)
         if [str(prompt).lower() for prompt in prompts] == ["everything"]:
             return everything, []
-        trained = frozenset(self.meta.classes)
-        ids = self.vocabulary.resolve(prompts)
-        unknown = [self.vocabulary.by_id(i).name for i in ids if i not in trained]
-        if unknown and len(unknown) == len(ids):
-            msg = (
-                f"model {self.meta.name!r} was not trained on {', '.join(unknown)}: choose from "
-                "`vista3d classes`, or another model"
-            )
-            raise UsageError(msg)
+        ids, unknown = self.vocabulary.split(self.vocabulary.resolve(prompts))
         notes = [f"not trained on and left out: {', '.join(unknown)}"] if unknown else []
-        return tuple(i for i in ids if i in trained), notes
+        return ids, notes
 
 
 def load(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vista3d.network import weights
 from vista3d.network.config import OFFICIAL
 from vista3d.network.metadata import CheckpointMeta
 from vista3d.network.published import PUBLISHED, settings_of
-from vista3d.network.weights import resolve
 
 
 def about(model: str) -> CheckpointMeta:
@@ -20,7 +20,7 @@ def about(model: str) -> CheckpointMeta:
     """
     if model in PUBLISHED:
         return settings_of(Path(PUBLISHED[model].file), OFFICIAL, model)
-    path = resolve(model)
+    path = weights.resolve(model)
     known = CheckpointMeta.peek(path)
     if known is not None:
         return known

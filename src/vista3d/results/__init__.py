@@ -15,7 +15,12 @@ from vista3d.results.profile import Profile, profile_labels
 from vista3d.results.report import case_report, describe_source, write_report
 from vista3d.results.rtstruct import write_rtstruct
 from vista3d.results.seg_nrrd import write_seg_nrrd
-from vista3d.results.statistics import StructureStatistics, statistics, write_statistics
+from vista3d.results.statistics import (
+    StructureStatistics,
+    shown_ml,
+    statistics,
+    write_statistics,
+)
 
 __all__ = [
     "FORMATS",
@@ -28,6 +33,7 @@ __all__ = [
     "dice",
     "preview",
     "profile_labels",
+    "shown_ml",
     "statistics",
     "write_dicom_seg",
     "write_label_map",

@@ -47,6 +47,11 @@ _FACES = {
 _OPPOSITE = {"R": "L", "L": "R", "A": "P", "P": "A", "S": "I", "I": "S"}
 
 
+def shown_ml(millilitres: float) -> str:
+    """A volume for people, to a tenth; what was found is never shown as nothing."""
+    return "<0.1" if 0 < millilitres < 0.05 else f"{millilitres:.1f}"
+
+
 @dataclass(frozen=True)
 class StructureStatistics:
     """Measurements of one structure on the original grid.

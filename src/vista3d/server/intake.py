@@ -19,7 +19,7 @@ from vista3d.server.errors import FormatError, TooLargeError
 from vista3d.server.settings import MIB, Limits
 from vista3d.server.upload import Received
 from vista3d.volume.archive import unpack
-from vista3d.volume.nifti import stem
+from vista3d.volume.nifti import case_name
 
 Kind = Literal["nii", "nii.gz", "nrrd", "mha", "zip", "dicom"]
 
@@ -68,10 +68,10 @@ def place(received: Sequence[Received], folder: Path, limits: Limits) -> tuple[s
 
 
 def display_name(name: str) -> str:
-    """A client's file name for people: no folders, no extension, no control characters."""
+    """A client's file name for people, as `case_name`: no folders, no control characters."""
     last = PurePosixPath(name.replace("\\", "/")).name
     clean = "".join(c for c in last if c.isprintable())
-    return stem(Path(clean or "scan"))[:120] or "scan"
+    return case_name(Path(clean or "scan"))[:120] or "scan"
 
 
 def sniff(path: Path) -> Kind | None:

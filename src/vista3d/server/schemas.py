@@ -56,7 +56,7 @@ class InfoOut(_Out):
     version: str
     model: ModelOut
     research_notice: str
-    limits: dict[str, float]
+    limits: dict[str, int | float]
     token_required: bool
 
 

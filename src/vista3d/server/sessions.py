@@ -14,6 +14,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +57,7 @@ class Held:
         self.id, self.study = row.id, row.study
         self.session, self.cost = session, cost
         self._storage, self._limits = storage, limits
-        # One more than on disk: if the last edit before a crash was saved but not counted, a
-        # client's copy of that number is not taken for the present.
-        self.view = View.of(session, row.revision + 1, saved=True)
+        self.view = View.of(session, _opens_as(row), saved=True)
         self.leases, self.used = 0, time.monotonic()
         self.gone = False
         self._lock = threading.Lock()
@@ -141,6 +140,15 @@ class Held:
         self.masks = history.bytes + sum(present.values())
 
 
+def _opens_as(row: SessionRow) -> int:
+    """The revision of a session that is opened from the disk.
+
+    One more than there: if the last edit before a crash was saved but not counted, a client's copy
+    of that number is not taken for the present.
+    """
+    return row.revision + 1
+
+
 def _write(session: InteractiveSession, path: Path) -> None:
     partial = path.with_suffix(".part")
     try:
@@ -210,6 +218,13 @@ class Sessions:
             with self._table:
                 held.leases -= 1
                 held.used = time.monotonic()
+
+    def listed(self) -> list[SessionRow]:
+        """All of the index, each with the revision that looking at it gives; none is opened."""
+        rows = self._storage.sessions()
+        with self._table:
+            now = {key: held.view.revision for key, held in self._held.items()}
+        return [replace(row, revision=now.get(row.id, _opens_as(row))) for row in rows]
 
     def remove(self, session: str) -> None:
         """Delete a session and its file; its scan may be gone, or the file damaged.

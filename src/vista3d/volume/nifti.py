@@ -25,6 +25,15 @@ def stem(path: Path) -> str:
     return name
 
 
+def case_name(path: Path) -> str:
+    """What a scan is called, in the names of its results and on the page.
+
+    nnU-Net numbers the channels of a case; CT is its only one.
+    """
+    name = stem(path)
+    return name.removesuffix("_0000") or name
+
+
 def read_nifti(path: Path, timepoint: int | None = None) -> Volume:
     """Read .nii or .nii.gz.
 

@@ -247,5 +247,6 @@ function Details({ thing, onRename }: { thing: Thing; onRename: () => void }) {
 
 function millilitres(ml: number): string {
   if (ml === 0) return "empty";
+  if (ml < 0.005) return "<0.01 ml";
   return `${ml >= 100 ? ml.toFixed(0) : ml >= 1 ? ml.toFixed(1) : ml.toFixed(2)} ml`;
 }

@@ -113,7 +113,7 @@ function Sessions() {
               onClick={() => void annotator.openSession(s.id)}
             >
               <strong>{names.get(s.study) ?? s.study}</strong>
-              <span class="quiet">{s.revision === 1 ? "1 edit" : `${s.revision} edits`}</span>
+              <span class="quiet">{s.revision === 2 ? "1 edit" : `${s.revision - 1} edits`}</span>
               <time class="quiet" dateTime={s.updated}>
                 {ago(s.updated)}
               </time>

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 
 from vista3d.results.picture.layout import Box
 from vista3d.results.picture.panel import font
+from vista3d.results.statistics import shown_ml
 
 ROW = 25
 COLUMN, COLUMN_GAP = 216, 26
@@ -53,7 +54,7 @@ def draw_legend(picture: Image.Image, box: Box, entries: Sequence[Entry], note: 
 def _draw_entry(draw: ImageDraw.ImageDraw, entry: Entry, x: int, y: int, width: int) -> None:
     middle = y + ROW // 2
     draw.rounded_rectangle((x, middle - 7, x + 14, middle + 7), radius=4, fill=entry.colour)
-    amount = f"{entry.millilitres:.1f} mL"
+    amount = f"{shown_ml(entry.millilitres)} mL"
     if entry.millilitres >= 10:
         amount = f"{entry.millilitres:.0f} mL"
     room = width - 24 - draw.textlength(amount, font(13)) - 10

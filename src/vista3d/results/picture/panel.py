@@ -41,14 +41,24 @@ def draw_panel(
     window: tuple[float, float],
     *,
     scale_bar: bool = False,
+    tint: float = TINT,
 ) -> Image.Image:
-    """Draw one plane at (width, height) in pixels; `window` is (low, high) in HU."""
+    """Draw one plane at (width, height) in pixels.
+
+    Args:
+        plane: what to draw.
+        size: of the picture.
+        colours: of its labels.
+        window: (low, high) in HU.
+        scale_bar: whether to draw one.
+        tint: opacity of structures within their outlines.
+    """
     low, high = window
     grey = np.clip((plane.image - low) / (high - low), 0, 1) * 255
     ct = Image.fromarray(grey.astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
     fine = (size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE)
     drawn = enlarge_labels(plane.labels, fine)
-    picture = Image.fromarray(_blend(np.asarray(ct), drawn, colours))
+    picture = Image.fromarray(_blend(np.asarray(ct), drawn, colours, tint))
     _draw_marks(picture, plane)
     _write_letters(picture, plane)
     if scale_bar:
@@ -99,7 +109,7 @@ def _soften(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 
 def _blend(
-    ct: NDArray[np.uint8], drawn: NDArray[np.int32], colours: Mapping[int, Colour]
+    ct: NDArray[np.uint8], drawn: NDArray[np.int32], colours: Mapping[int, Colour], tint: float
 ) -> NDArray[np.uint8]:
     """CT [h, w] and labels at `SUPERSAMPLE` times its size -> RGB [h, w, 3]."""
     palette = np.zeros((int(drawn.max(initial=0)) + 1, 3), np.float32)
@@ -110,8 +120,8 @@ def _blend(
     rim = _rim(drawn)
     colour = palette[drawn]
     grey = ct[..., None].astype(np.float32)
-    fill_alpha = _reduce((inside & ~rim)[..., None] * TINT)
-    fill = _reduce(colour * (inside & ~rim)[..., None] * TINT)
+    fill_alpha = _reduce((inside & ~rim)[..., None] * tint)
+    fill = _reduce(colour * (inside & ~rim)[..., None] * tint)
     rim_alpha = _reduce(rim[..., None].astype(np.float32))
     edge = _reduce(colour * rim[..., None])
     tinted = fill * (GLOW + (1 - GLOW) * grey / 255)

@@ -92,9 +92,7 @@ def cut_planes(
     """
     keep = np.zeros(int(labels.max(initial=0)) + 1, bool)
     keep[list(drawn)] = True
-    orientation = volume.geometry.orientation
-    axes = [next(a for a in range(3) if orientation[a] in pair) for pair in _PAIRS]
-    listed = tuple(clicks)
+    axes, listed = _axes(volume), tuple(clicks)
     whole = [_cut(labels, volume, at, axes, layout, keep, listed) for layout in _LAYOUTS]
     kept = [_extent(whole, world) for world in range(3)]
     axial, coronal, sagittal = (
@@ -102,6 +100,33 @@ def cut_planes(
         for plane, (_, rows, columns, _, _) in zip(whole, _LAYOUTS, strict=True)
     )
     return axial, coronal, sagittal
+
+
+def axial_square(
+    labels: NDArray[np.integer], volume: Volume, at: tuple[int, int, int], width_mm: float
+) -> Plane:
+    """A square of the axial plane around the voxel `at`; no letters, as it may show no body.
+
+    Beyond the scan it goes on as at its border, without labels.
+    """
+    keep = np.ones(int(labels.max(initial=0)) + 1, bool)
+    whole = _cut(labels, volume, at, _axes(volume), _LAYOUTS[0], keep, [(at, True)])
+    (centre,) = whole.marks
+    half = [round(width_mm / 2 / step) for step in whole.spacing]
+    # The middle of the square is at its place after padding by half of it.
+    part = tuple(
+        slice(first, first + 2 * n + 1)
+        for first, n in zip((int(centre.row), int(centre.column)), half, strict=True)
+    )
+    around = [(n, n) for n in half]
+    image, label = np.pad(whole.image, around, mode="edge"), np.pad(whole.labels, around)
+    return Plane(image[part], label[part], whole.spacing, ("", "", "", ""))
+
+
+def _axes(volume: Volume) -> list[int]:
+    """The voxel axis of each world axis."""
+    orientation = volume.geometry.orientation
+    return [next(a for a in range(3) if orientation[a] in pair) for pair in _PAIRS]
 
 
 def _cut(

@@ -47,13 +47,12 @@ def begin(service: Served, body: NewSession) -> SessionOut:
 @router.get("")
 def list_sessions(service: Served) -> list[SessionListed]:
     """All, the last changed first; none is opened for this."""
-    rows = service.storage.sessions()
     return [
         SessionListed(
             id=row.id, study=row.study, revision=row.revision, created=row.created,
             updated=row.updated,
         )
-        for row in rows
+        for row in service.sessions.listed()
     ]  # fmt: skip
 
 
