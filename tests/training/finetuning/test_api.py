@@ -16,8 +16,9 @@ import vista3d
 from tests.training.finetuning.made import AFFINE, draw, make_dataset
 from vista3d.errors import UnknownClassError, UsageError
 from vista3d.network.checkpoint import read_checkpoint
-from vista3d.training.finetuning import job
+from vista3d.training.finetuning import job, stages
 from vista3d.training.finetuning.nearest import ROWS
+from vista3d.training.stage_run import StageRun
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -107,8 +108,27 @@ def test_clicks_can_follow_the_encoder(base: Path, dataset: Path, tmp_path: Path
     assert model.meta.provenance["point_branch"] == "trained"
     assert model.meta.click_window == (32, 32, 32)
     # For half as long again.
-    stages = model.meta.provenance["stages"]
-    assert [(stage["stage"], stage["steps"]) for stage in stages] == [("auto", 3), ("points", 2)]
+    run = model.meta.provenance["stages"]
+    assert [(stage["stage"], stage["steps"]) for stage in run] == [("auto", 3), ("points", 2)]
+
+
+@pytest.mark.parametrize(("patience", "kept", "step"), [(2, "best.pt", 1), (9, "state.pt", 4)])
+def test_the_last_weights_are_kept_but_for_an_early_stop(
+    base: Path, dataset: Path, tmp_path: Path, monkeypatch, patience: int, kept: str, step: int
+):
+    """Held-out Dice falls from the first step on."""
+    scores = iter([0.5, 0.4, 0.3, 0.2])
+    monkeypatch.setattr(stages, "VALIDATE_EVERY", 1)
+    monkeypatch.setattr(job, "PATIENCE", patience)
+    monkeypatch.setattr(StageRun, "_validate", lambda *_: {"validation": next(scores)})
+    vista3d.finetune(
+        base, dataset, "block:new:block", tmp_path, cases=5, steps=4, learning_rate=5e-3,
+        device="cpu",
+    )  # fmt: skip
+    state = torch.load(tmp_path / "auto" / kept, weights_only=True)
+    assert state["step"] == step
+    weights, _ = read_checkpoint(tmp_path / "model.safetensors")
+    assert all(torch.equal(weights[k], v.to(weights[k].dtype)) for k, v in state["average"].items())
 
 
 def test_held_out_scans_without_the_structure_are_told(
@@ -116,7 +136,7 @@ def test_held_out_scans_without_the_structure_are_told(
 ):
     dataset = make_dataset(tmp_path / "Dataset002_Held", lacking=(4,))
     vista3d.finetune(base, dataset, "block:new:lump", tmp_path / "run", steps=1, device="cpu")
-    assert "no held-out scan shows block: the weights are those of the last step" in caplog.text
+    assert "no held-out scan shows block: training goes on to its end" in caplog.text
     assert json.loads((tmp_path / "run/plan.json").read_text())["held_out"] == ["case4"]
 
 

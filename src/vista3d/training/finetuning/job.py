@@ -187,12 +187,12 @@ class Job:
         write_model(path, runs, meta)
 
     def _warn_of_unseen(self, held_out: list[Prepared]) -> None:
-        """Say what no held-out scan shows: the best weights are chosen without it."""
+        """Say what no held-out scan shows: when to stop is decided without it."""
         seen = frozenset[int]().union(*map(shown, held_out))
         unseen = [target.label for target in self.targets if target.class_id not in seen]
         if held_out and unseen:
-            kept = "are chosen by the others" if seen else "are those of the last step"
-            log.warning("no held-out scan shows %s: the weights %s", ", ".join(unseen), kept)
+            left = "the others decide when to stop" if seen else "training goes on to its end"
+            log.warning("no held-out scan shows %s: %s", ", ".join(unseen), left)
 
     def _prepared(self, cases: tuple[Case, ...]) -> list[Prepared]:
         """On the model's grid; the background is as frequent as a class, as in the released loop.
@@ -253,7 +253,11 @@ class Job:
         held_out: list[Prepared],
         start: Mapping[str, Tensor] | None,
     ) -> StageRun:
-        """Train one stage for its share of time and steps; its `average` is what it leaves."""
+        """Train one stage for its share of time and steps; its `average` is what it leaves.
+
+        The best weights where it stopped early, the last ones where its learning rate fell to zero:
+        one to three held-out scans cannot tell a late one from the best (docs/finetune.md).
+        """
         folder = self.output / name
         recipe = self._recipe(name)
         (stage,) = recipe.stages
@@ -266,5 +270,6 @@ class Job:
         best = Best(run, PATIENCE)
         if not best.stalled:
             run.fit(train, held_out, enough=best)
-        run.average = dict(best.weights())
+        if best.stalled:
+            run.average = dict(best.weights())
         return run

@@ -20,7 +20,7 @@ VALIDATE_SCANS = 3
 
 PATIENCE = 12
 """Validations without a gain that end a stage: 300 steps, since one held-out scan is noisy and the
-last steps, at a low learning rate, are often the best."""
+last steps, at a low learning rate, are mostly the best."""
 
 STEPS = 2000
 """Steps of a run whose time allows more."""
