@@ -15,7 +15,7 @@ from PIL import Image
 
 from vista3d import anatomy
 from vista3d import volume as vol
-from vista3d.cli.lesion_picture import lesion_pair
+from vista3d.cli.lesion_picture import lesion_pair, painted
 from vista3d.results.picture.pairs import draw_pairs
 from vista3d.training.synthetic.body import add_body
 from vista3d.training.synthetic.lesions import Lesion, paint_lesions
@@ -78,11 +78,11 @@ def _grey(plane: np.ndarray, window: tuple[float, float], size: tuple[int, int])
 def _lesions(data: Path) -> Image.Image:
     scan, labels, _ = _case(data, "Dataset103_TorsoPseudo", "lidc_0001")
     assert scan is not None
+    before = replace(scan, array=np.asarray(scan.array, np.float32))
     pairs = []
     for organ, kind, seed in LESIONS:
         hu, lesion = _first(scan, labels, organ, kind, seed)
-        before = replace(scan, array=np.asarray(scan.array, np.float32))
-        pairs.append(lesion_pair(before, hu, lesion))
+        pairs.append(lesion_pair(before, hu, painted(before, hu), lesion))
     return draw_pairs(pairs, columns=COLUMNS, tile=TILE)
 
 

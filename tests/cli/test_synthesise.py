@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from vista3d.cli.cases import find_cases
-from vista3d.cli.lesion_picture import MOST, draw_lesions, lesion_pair
+from vista3d.cli.lesion_picture import MOST, draw_lesions, lesion_pair, painted
 from vista3d.cli.main import COMMANDS, main
 from vista3d.errors import GeometryError, UsageError, Vista3DError, WeightsError
 from vista3d.phantom import make_phantom
@@ -102,7 +102,7 @@ def test_a_mass_that_keeps_the_class_of_its_kidney_is_outlined_alone(case: Case)
     hu, _, (lesion,) = paint_lesions(
         before.array, labels, scan.geometry.spacing, np.random.default_rng(3), ["kidney"]
     )
-    shown = lesion_pair(before, hu, lesion).after.labels
+    shown = lesion_pair(before, hu, painted(before, hu), lesion).after.labels
     plane = (hu != before.array)[:, :, lesion.centre[2]]
     assert 0 < np.count_nonzero(shown) == np.count_nonzero(plane)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vista3d.cli.options import Json, Mapping
+from vista3d.wording import counted
 
 if TYPE_CHECKING:
     from vista3d.training.data.layouts import Listing
@@ -90,8 +91,7 @@ def _check(folder: Path, mapping: Path | None, as_json: bool) -> None:
         typer.echo(f"    fix: {finding.fix}")
     if findings:
         places = len({(finding.dataset, finding.case) for finding in findings})
-        count = len(findings)
-        msg = f"{count} finding{'s' * (count != 1)} in {places} place{'s' * (places != 1)}"
+        msg = f"{counted(len(findings), 'finding')} in {counted(places, 'place')}"
         raise CohortError(msg)
     if not as_json:
         typer.echo("no problems found")

@@ -42,18 +42,25 @@ def draw_lesions(before: Volume, after: NDArray[Any], lesions: Sequence[Lesion])
 
     left_out = len(lesions) - MOST
     note = f"and {left_out} more lesions (the record names them)" if left_out > 0 else ""
-    return draw_pairs([lesion_pair(before, after, one) for one in lesions[:MOST]], note=note)
+    changed = painted(before, after)
+    pairs = [lesion_pair(before, after, changed, lesion) for lesion in lesions[:MOST]]
+    return draw_pairs(pairs, note=note)
 
 
-def lesion_pair(before: Volume, after: NDArray[Any], lesion: Lesion) -> Pair:
-    """The square around a lesion; all that was painted in it is outlined."""
+def painted(before: Volume, after: NDArray[Any]) -> NDArray[np.uint8]:
+    """1 where a voxel was painted. Not by class: masses of the kidney keep the kidney's."""
+    return np.asarray(after != before.array, np.uint8)
+
+
+def lesion_pair(
+    before: Volume, after: NDArray[Any], changed: NDArray[np.uint8], lesion: Lesion
+) -> Pair:
+    """The square around a lesion; all that was painted in it (`changed`) is outlined."""
     from vista3d.results.picture.pairs import Pair
     from vista3d.results.picture.planes import axial_square
 
-    # Not by class: masses of the kidney keep the kidney's.
-    painted = np.asarray(after != before.array, np.uint8)
-    square = axial_square(painted, replace(before, array=after), lesion.centre, WIDTH_MM)
-    bare = axial_square(np.zeros_like(painted), before, lesion.centre, WIDTH_MM)
+    square = axial_square(changed, replace(before, array=after), lesion.centre, WIDTH_MM)
+    bare = axial_square(np.zeros_like(changed), before, lesion.centre, WIDTH_MM)
     return Pair(
         f"{lesion.kind} ({lesion.organ}), {lesion.diameter_mm:.0f} mm, {lesion.mean_hu:.0f} HU",
         bare,

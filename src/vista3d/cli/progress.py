@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vista3d.cli.settings import CaseResult, Listener
+from vista3d.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -192,8 +193,7 @@ def outcome(result: CaseResult, total: int) -> str:
     name = result.case.name
     if result.state == "finished":
         found = sum(row.voxels > 0 for row in result.rows)
-        plural = "" if found == 1 else "s"
-        text = f"{name}: {found} structure{plural} in {duration(result.seconds)}"
+        text = f"{name}: {counted(found, 'structure')} in {duration(result.seconds)}"
     elif result.state == "skipped":
         text = f"{name}: finished before, skipped"
     else:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vista3d.cli.options import Cache, CacheGb, Mapping, Seed
+from vista3d.wording import counted, first_of
 
 if TYPE_CHECKING:
     from vista3d.training.data.case import Case
@@ -166,7 +167,7 @@ def taking_part(splits: dict[str, list[Case]]) -> str:
         for case in cases:
             found[case.source.name, split].append(case)
     return "\n".join(
-        f"{name}, {split}: {_counted(len(own), 'scan')}, {_classes(own)}"
+        f"{name}, {split}: {counted(len(own), 'scan')}, {_classes(own)}"
         + ("" if own[0].source.weight > 0 else "; weight 0: never trained on")
         for (name, split), own in sorted(found.items())
     )
@@ -180,13 +181,8 @@ def _classes(cases: list[Case]) -> str:
     ids = sorted(frozenset[int]().union(*(case.annotated for case in cases), *pseudo))
     if not ids:
         return "no class: `vista3d data table` shows what the labels mean"
-    names = ", ".join(anatomy.by_id(i).name for i in ids[:NAMED])
-    return f"{_counted(len(ids), 'class')} ({names}{', ...' if len(ids) > NAMED else ''})"
-
-
-def _counted(number: int, word: str) -> str:
-    plural = "es" if word.endswith("s") else "s"
-    return f"{number} {word}{plural * (number != 1)}"
+    names = first_of([anatomy.by_id(i).name for i in ids], NAMED)
+    return f"{counted(len(ids), 'class')} ({names})"
 
 
 def table(plan: Recipe) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vista3d.wording import counted
+
 
 @dataclass(frozen=True)
 class Part:
@@ -20,7 +22,7 @@ class Part:
     of: int
 
     def __str__(self) -> str:
-        text = f"split {self.split}: {self.scans} of {self.of} scan{'s' * (self.of != 1)}"
+        text = f"split {self.split}: {self.scans} of {counted(self.of, 'scan')}"
         left_out = self.split != "all" and self.scans < self.of
         return text + "; --split all takes all" * left_out
 

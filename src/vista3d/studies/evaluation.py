@@ -21,6 +21,7 @@ from vista3d.evaluation.settings import Settings, describe_model
 from vista3d.studies.cases import Choice, chosen_cases
 from vista3d.training.data.splits import Split
 from vista3d.training.finetuning.export import fingerprint
+from vista3d.wording import first_of
 
 if TYPE_CHECKING:
     from vista3d.inference import Model
@@ -147,10 +148,9 @@ def _how_to_name(cases: Sequence[EvaluationCase], meta: CheckpointMeta, novel: b
     if not novel and example not in meta.names:  # a mapping file knows no model's own classes
         ways.append("--mapping FILE")
     names = list(dict.fromkeys(target.name for target in targets))
-    listed = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
-    what = (
-        f"the labels ({listed}) mean none of its classes" if names else "no label means a structure"
-    )
+    what = "no label means a structure"
+    if names:
+        what = f"the labels ({first_of(names, 5)}) mean none of its classes"
     return f"{what}. Say what they mean: {', or '.join(ways)}"
 
 

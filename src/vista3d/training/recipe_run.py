@@ -177,10 +177,11 @@ def require_some(cases: list[Case], recipe: Recipe) -> None:
 
 
 def _require_some(cases: list[Case], stage: Stage) -> None:
-    if any(case.source.weight > 0 for case in _taking_part(cases, stage)):
+    taking_part = _taking_part(cases, stage)
+    if any(case.source.weight > 0 for case in taking_part):
         return
     msg = f"none of the {len(cases)} scans to train on has labels and a weight above 0"
-    if len(_taking_part(cases, stage)) < len(cases):
+    if len(taking_part) < len(cases):
         kinds = {"label maps without a scan": stage.label_maps, "pseudo-labels": stage.taught}
         left = " and ".join(name for name, used in kinds.items() if not used)
         msg = f"stage {stage.name} trains on no {left}, and {msg} beside them"

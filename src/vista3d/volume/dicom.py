@@ -22,6 +22,7 @@ from vista3d.volume.dicom_file import is_dicom
 from vista3d.volume.dicom_series import DicomSeries, Slice, slices_of
 from vista3d.volume.itk import LPS_TO_RAS
 from vista3d.volume.volume import Volume, VolumeMeta
+from vista3d.wording import counted
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -99,8 +100,7 @@ class _Unused:
 
 def _told(files: list[_Unused]) -> str:
     first = files[0]
-    count = f"{len(files)} file{'s' * (len(files) > 1)} could not be used"
-    return f"{count} (first: {first.name}: {first.reason})"
+    return f"{counted(len(files), 'file')} could not be used (first: {first.name}: {first.reason})"
 
 
 def _series(files: Iterable[Path]) -> tuple[list[list[Slice]], list[_Unused]]:

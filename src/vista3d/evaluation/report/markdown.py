@@ -12,6 +12,7 @@ from vista3d.evaluation.report.tables import Grid, datasets, gains, structures
 from vista3d.evaluation.run_folder import Run
 from vista3d.evaluation.summary import ALL
 from vista3d.volume.writers import atomic_path
+from vista3d.wording import counted
 
 
 def markdown(listed: Listed) -> str:
@@ -31,11 +32,10 @@ def _run(run: Run, better: Sequence[Difference]) -> Iterator[str]:
     rules = ", everything prompted" if settings.everything else ""
     rules += ", released rules" if settings.official else ""
     scans = len({row.scan for row in run.rows})
-    counted = f"{scans} scan{'s' * (scans != 1)}"
     # Of a single patient there is no interval.
     sure = any(interval(line.dice) for line in run.lines)
     dice = "Dice with 95% intervals" if sure else "Dice"
-    yield f"**{settings.protocol}{rules}** ({run.name}, {counted}, {dice})"
+    yield f"**{settings.protocol}{rules}** ({run.name}, {counted(scans, 'scan')}, {dice})"
     if run.part is not None:
         yield run.part.sentence
     if not run.lines:

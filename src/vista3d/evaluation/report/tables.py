@@ -10,6 +10,7 @@ from vista3d.evaluation.metrics.intervals import Estimate
 from vista3d.evaluation.report.figures import figure, interval, signed
 from vista3d.evaluation.run_folder import Run
 from vista3d.evaluation.summary import ALL, Line
+from vista3d.wording import counted
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _curves(lines: Sequence[Line], budgets: Sequence[int]) -> Grid:
 
 
 def _clicks(budget: int) -> str:
-    return f"{budget} click{'s' * (budget != 1)}" if budget else "automatic"
+    return counted(budget, "click") if budget else "automatic"
 
 
 def _both(value: Estimate, digits: int = 3, *, sign: bool = False) -> str:

@@ -34,6 +34,7 @@ from vista3d.inference.merge import Voxel, refine
 from vista3d.inference.watch import Progress, Watch
 from vista3d.inference.windows import Slices, Triple
 from vista3d.volume import Geometry, Volume
+from vista3d.wording import first_of
 
 Automatic = Callable[..., tuple[np.ndarray, tuple[int, ...]]]
 """classes, progress, cancel -> label map [i, j, k] of global ids, and the ids asked for."""
@@ -582,7 +583,7 @@ def _fits(box: Slices, shape: Triple) -> bool:
 def _one_class(name: str | int, vocabulary: anatomy.Vocabulary) -> int:
     ids = vocabulary.resolve([name])
     if len(ids) != 1:
-        parts = ", ".join(anatomy.by_id(i).name for i in ids[:4]) + ", ..." * (len(ids) > 4)
+        parts = first_of([anatomy.by_id(i).name for i in ids], 4)
         msg = f"{name!r} is {len(ids)} structures ({parts}): choose one for an object"
         raise UsageError(msg)
     return ids[0]

@@ -13,6 +13,7 @@ from vista3d.training.data.check.sides import judge
 from vista3d.training.data.label_table import LabelTable
 from vista3d.training.data.layouts import Entry, Listing
 from vista3d.training.data.mapping import nearest
+from vista3d.wording import first_of
 
 BLANK_SHARE = 0.05
 """Share of a label's voxels without image from which on it is reported."""
@@ -102,7 +103,7 @@ def unnamed_findings(
             "",
             "unknown-label",
             "label values that have no name",
-            ", ".join(map(str, unnamed[:5])) + ", ..." * (len(unnamed) > 5),
+            first_of(unnamed, 5),
             'say what they mean in "labels" of a mapping file (--mapping), or to finetune and '
             f'evaluate by --map "{unnamed[0]}:CLASS"',
         )
